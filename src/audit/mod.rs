@@ -1,0 +1,13 @@
+//! The audit log: who did what to which data and why, in a log that cannot be quietly changed.
+//!
+//! Entries are leaves of an RFC 6962 Merkle tree; its head is signed as a C2SP checkpoint in the
+//! same transaction as the entries. <https://www.rfc-editor.org/rfc/rfc6962#section-2>,
+//! <https://c2sp.org/tlog-checkpoint>, <https://c2sp.org/signed-note>
+
+mod entry;
+
+pub use entry::{Action, Agent, Entry, Kind, Outcome};
+
+/// Signs checkpoints. (Owned by the audit room; see `note`.)
+#[derive(Clone)]
+pub struct Signer {}

@@ -1,0 +1,35 @@
+//! OperationOutcome, made from a [`Rejection`].
+//! <https://hl7.org/fhir/R4/operationoutcome.html>
+
+use serde_json::{Value, json};
+
+use crate::rejection::Rejection;
+
+/// The canonical URL of the BaRS error codes.
+pub const HTTP_ERROR_CODES: &str = "https://fhir.nhs.uk/CodeSystem/http-error-codes";
+
+/// The OperationOutcome of a rejection: one issue for each thing wrong.
+pub fn operation_outcome(rejection: &Rejection) -> Value {
+    let code = rejection.error.status().1;
+    let issues: Vec<Value> = rejection
+        .issues
+        .iter()
+        .map(|issue| {
+            let mut out = json!({
+                "severity": "error",
+                "code": issue.kind.code(),
+                "details": {"coding": [{"system": HTTP_ERROR_CODES, "code": code}]},
+                "diagnostics": issue.diagnostics,
+            });
+            if let Some(expression) = &issue.expression {
+                out["expression"] = json!([expression]);
+            }
+            out
+        })
+        .collect();
+    json!({
+        "resourceType": "OperationOutcome",
+        "meta": {"profile": ["https://fhir.hl7.org.uk/StructureDefinition/UKCore-OperationOutcome"]},
+        "issue": issues,
+    })
+}

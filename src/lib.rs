@@ -1,0 +1,21 @@
+#![doc = include_str!("README.md")]
+
+pub mod referral;
+
+pub mod delivery;
+pub mod intake;
+pub mod mapping;
+pub mod matching;
+pub mod outcome;
+pub mod parsing;
+pub mod routing;
+pub mod store;
+pub mod writeback;
+
+pub mod access;
+pub mod api;
+pub mod audit;
+pub mod clock;
+pub mod config;
+pub mod fhir;
+pub mod rejection;

@@ -1,0 +1,374 @@
+//! The one commit, and everything that is read back. The only SQL is below this module.
+//!
+//! # The contract, which both stores keep and `tests/store.rs` checks
+//!
+//! - **Atomic and durable.** [`Store::commit`] returns after the commit is on disk (SQLite WAL
+//!   with `synchronous=FULL`; PostgreSQL with `synchronous_commit=on`), all of it or none of it.
+//!   Commits that wait together share a transaction; one that is refused does not harm the others.
+//! - **Once.** A [`commit::DoorKey`] can be taken once; a second commit with it is
+//!   [`StoreError::Taken`] and changes nothing.
+//! - **No lost update.** A write of version N needs version N-1 to be current, else `Stale`.
+//! - **In the log.** A commit's audit entries are leaves of the Merkle log, and a signed
+//!   checkpoint covers them, in the same transaction.
+//! - **Order.** Outbox rows of one (queue, episode) are claimed one at a time, in order.
+//! - **Reads see commits.** A read that starts after a commit returned sees it.
+
+pub mod commit;
+pub mod staging;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// A door key was used before.
+    #[error("the {scope} key was used before")]
+    Taken {
+        /// The key's scope.
+        scope: String,
+        /// The digest that came with it the first time.
+        digest: String,
+    },
+    /// The resource is at another version, or the lease is no longer held.
+    #[error("{what} was changed by someone else")]
+    Stale {
+        /// `Type/id`, or the outbox row.
+        what: String,
+    },
+    /// More commits wait than `store.queue_max`.
+    #[error("too many commits wait")]
+    Overloaded,
+    /// The engine's own fault: disk, network, schema. Never shown to a caller.
+    #[error("{0}")]
+    Engine(String),
+}
+
+/// A resource version as stored.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The resource type.
+    pub kind: String,
+    /// The logical id.
+    pub id: String,
+    /// Its version.
+    pub version: u32,
+    /// When it was made.
+    pub at: Timestamp,
+    /// True for a deletion.
+    pub deleted: bool,
+    /// The JSON that clients get.
+    pub body: Bytes,
+    /// See `commit::ResourceWrite::lineage`.
+    pub lineage: String,
+}
+
+/// The search parameters that are indexed, as small numbers. Names are FHIR's.
+#[allow(missing_docs)]
+pub mod param {
+    pub const PRACTICE: u8 = 1; // visibility: the practice whose referral or patient this is
+    pub const POOL: u8 = 2; // visibility: the pool that works for it
+    pub const IDENTIFIER: u8 = 3;
+    pub const STATUS: u8 = 4;
+    pub const PATIENT: u8 = 5; // subject / for / patient reference
+    pub const CODE: u8 = 6;
+    pub const CATEGORY: u8 = 7;
+    pub const AUTHORED: u8 = 8; // authoredOn / effective / period / sent
+    pub const REQUESTER: u8 = 9;
+    pub const PERFORMER: u8 = 10; // performer; Task owner
+    pub const FOCUS: u8 = 11; // Task focus / based-on / basedOn
+    pub const BUSINESS_STATUS: u8 = 12;
+    pub const PRIORITY: u8 = 13;
+    pub const FAMILY: u8 = 14;
+    pub const GIVEN: u8 = 15;
+    pub const BIRTHDATE: u8 = 16;
+    pub const POSTCODE: u8 = 17;
+    pub const GENDER: u8 = 18;
+    pub const ENCOUNTER: u8 = 19;
+    pub const TARGET: u8 = 20; // Provenance.target
+    pub const SECURITY: u8 = 21; // _security
+    pub const SUBJECT_IDENTIFIER: u8 = 22; // patient:identifier chained one step
+}
+
+/// How one search parameter narrows. Values of one criterion are joined by "or", criteria by "and".
+#[derive(Debug, Clone)]
+pub struct Criterion {
+    /// See [`param`].
+    pub param: u8,
+    /// The alternatives.
+    pub any_of: Vec<Test>,
+    /// `:not` - no row of the resource may match.
+    pub negated: bool,
+}
+
+/// One value of a criterion.
+#[derive(Debug, Clone)]
+pub enum Test {
+    /// The index value is this; `extra` narrows the system where given (`Some("")`: no system).
+    Is {
+        /// The code, reference or exact string.
+        value: String,
+        /// The system.
+        extra: Option<String>,
+    },
+    /// The index value begins with this.
+    StartsWith(String),
+    /// Any code of this system.
+    System(String),
+    /// The resource's range lies in `[from, to)` or overlaps it, per FHIR's prefix; either end open.
+    Within {
+        /// Bounds on `extra >= from` / `value < to`, as 24-character UTC texts; empty: open.
+        from: String,
+        /// See `from`.
+        to: String,
+    },
+    /// The parameter is absent (`:missing=true`) or present.
+    Missing(bool),
+}
+
+/// A search over one resource type.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The resource type.
+    pub kind: String,
+    /// `_id`, if given: the alternatives.
+    pub ids: Vec<String>,
+    /// `_lastUpdated` bounds on the current version, `[from, to)`.
+    pub updated: (Option<Timestamp>, Option<Timestamp>),
+    /// All must hold.
+    pub criteria: Vec<Criterion>,
+    /// Rows the caller may see: `None` all, else any of these `(param::PRACTICE | param::POOL, value)`.
+    pub visible: Option<Vec<(u8, String)>>,
+    /// Newest first (by creation) when true.
+    pub newest_first: bool,
+    /// Most resources to return.
+    pub count: usize,
+    /// Where the last page ended, from [`Page::next`].
+    pub after: Option<Cursor>,
+    /// Also count all matches.
+    pub total: bool,
+}
+
+/// A place between two pages. It stays true while others write: resources made after the first
+/// page was read are not shown, and none is shown twice or skipped because another was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// Creation order of the last resource shown.
+    pub last: i64,
+    /// The newest creation order when the first page was read.
+    pub newest: i64,
+}
+
+/// One page of a search.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The current versions found.
+    pub found: Vec<Stored>,
+    /// Where to go on, if there is more.
+    pub next: Option<Cursor>,
+    /// All matches, if asked for.
+    pub total: Option<u64>,
+}
+
+/// The store: one contract, two engines that share no code.
+#[derive(Clone)]
+pub enum Store {
+    /// Embedded.
+    Sqlite(sqlite::Sqlite),
+    /// Shared by any number of gateways.
+    Postgres(postgres::Postgres),
+}
+
+pub mod postgres;
+pub mod sqlite;
+
+/// Runs the same call on whichever engine this is.
+macro_rules! on {
+    ($store:expr, $engine:ident => $call:expr) => {
+        match $store {
+            Store::Sqlite($engine) => $call,
+            Store::Postgres($engine) => $call,
+        }
+    };
+}
+
+impl Store {
+    /// Opens a store whose schema `migrate` has made.
+    ///
+    /// # Errors
+    /// [`StoreError::Engine`] when it cannot be reached or its schema is not this version's.
+    pub async fn open(config: &crate::config::Store, signer: crate::audit::Signer) -> Result<Self, StoreError> {
+        if config.url.starts_with("postgres") {
+            Ok(Self::Postgres(postgres::Postgres::open(config, signer).await?))
+        } else {
+            Ok(Self::Sqlite(sqlite::Sqlite::open(config, signer).await?))
+        }
+    }
+
+    /// Creates or upgrades the schema; says what it did, a line a step, nothing when nothing was due.
+    pub async fn migrate(config: &crate::config::Store) -> Result<Vec<String>, StoreError> {
+        if config.url.starts_with("postgres") { postgres::migrate(config).await } else { sqlite::migrate(config).await }
+    }
+
+    /// Writes one commit whole; returns when it is durable.
+    pub async fn commit(&self, commit: commit::Commit) -> Result<commit::Committed, StoreError> {
+        on!(self, engine => engine.commit(commit).await)
+    }
+
+    /// The current version of a resource; a deleted one is returned with `deleted` set.
+    pub async fn read(&self, kind: &str, id: &str) -> Result<Option<Stored>, StoreError> {
+        on!(self, engine => engine.read(kind, id).await)
+    }
+
+    /// One version of a resource.
+    pub async fn vread(&self, kind: &str, id: &str, version: u32) -> Result<Option<Stored>, StoreError> {
+        on!(self, engine => engine.vread(kind, id, version).await)
+    }
+
+    /// Versions of a resource below `before` (all: `u32::MAX`), newest first, at most `count`.
+    pub async fn history(&self, kind: &str, id: &str, before: u32, count: usize) -> Result<Vec<Stored>, StoreError> {
+        on!(self, engine => engine.history(kind, id, before, count).await)
+    }
+
+    /// A page of a search.
+    pub async fn search(&self, search: Search) -> Result<Page, StoreError> {
+        on!(self, engine => engine.search(search).await)
+    }
+
+    /// The visibility rows (`param::PRACTICE`, `param::POOL`) of a resource's current version.
+    pub async fn visibility(&self, kind: &str, id: &str) -> Result<Vec<(u8, String)>, StoreError> {
+        on!(self, engine => engine.visibility(kind, id).await)
+    }
+
+    /// The digest that came with a door key, if it was used.
+    pub async fn door_key(&self, scope: &str, key: &str) -> Result<Option<String>, StoreError> {
+        on!(self, engine => engine.door_key(scope, key).await)
+    }
+
+    /// A kept message with its bytes.
+    pub async fn message(&self, id: uuid::Uuid) -> Result<Option<commit::Message>, StoreError> {
+        on!(self, engine => engine.message(id).await)
+    }
+
+    /// The ledger's rows, by practice and day of receipt (UTC date text) where given.
+    pub async fn ledger(
+        &self,
+        practice: Option<&str>,
+        day: Option<&str>,
+    ) -> Result<Vec<commit::LedgerRow>, StoreError> {
+        on!(self, engine => engine.ledger(practice, day).await)
+    }
+
+    /// One ledger row.
+    pub async fn ledger_row(&self, id: &str) -> Result<Option<commit::LedgerRow>, StoreError> {
+        on!(self, engine => engine.ledger_row(id).await)
+    }
+
+    /// Counts of ignored candidates: `(practice, reason, count)`.
+    pub async fn ignored(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        on!(self, engine => engine.ignored().await)
+    }
+
+    /// Holds that are not over, oldest first.
+    pub async fn holds(&self) -> Result<Vec<commit::Hold>, StoreError> {
+        on!(self, engine => engine.holds().await)
+    }
+
+    /// The open episode of a person, if there is one.
+    pub async fn open_episode(&self, nhs_number: &str) -> Result<Option<commit::Episode>, StoreError> {
+        on!(self, engine => engine.open_episode(nhs_number).await)
+    }
+
+    /// An episode by its ServiceRequest id.
+    pub async fn episode(&self, id: &str) -> Result<Option<commit::Episode>, StoreError> {
+        on!(self, engine => engine.episode(id).await)
+    }
+
+    /// Open episodes of each pool: `(pool, count)`.
+    pub async fn caseloads(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        on!(self, engine => engine.caseloads().await)
+    }
+
+    /// Claims due rows of one queue, at most `limit`, in order, one a (queue, episode), under a
+    /// lease that ends at `until`. Rows whose lease ran out are due again.
+    pub async fn claim(
+        &self,
+        queue: &str,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<commit::Claimed>, StoreError> {
+        on!(self, engine => engine.claim(queue, now, until, limit).await)
+    }
+
+    /// Queues that have rows neither done nor given up: `(queue, rows, rows given up)`.
+    pub async fn queues(&self) -> Result<Vec<(String, u64, u64)>, StoreError> {
+        on!(self, engine => engine.queues().await)
+    }
+
+    /// Outbox rows of an episode whose queue begins with `prefix`: `(id, event, state word)`, in
+    /// order. State words: `queued`, `done`, `given-up`.
+    pub async fn outbox_of(
+        &self,
+        episode: &str,
+        prefix: &str,
+    ) -> Result<Vec<(uuid::Uuid, String, String)>, StoreError> {
+        on!(self, engine => engine.outbox_of(episode, prefix).await)
+    }
+
+    /// Audit entries as their leaf bytes, from position `from`, at most `count`.
+    pub async fn entries(&self, from: u64, count: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        on!(self, engine => engine.entries(from, count).await)
+    }
+
+    /// Leaf hashes from position `from`, at most `count`, as stored beside the entries.
+    pub async fn leaf_hashes(&self, from: u64, count: usize) -> Result<Vec<[u8; 32]>, StoreError> {
+        on!(self, engine => engine.leaf_hashes(from, count).await)
+    }
+
+    /// Positions of audit entries that match, newest first, below `before`.
+    pub async fn find_entries(&self, find: EntrySearch) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        on!(self, engine => engine.find_entries(find).await)
+    }
+
+    /// Every signed checkpoint kept, oldest first: `(tree size, note text)`. The store keeps the
+    /// newest and at least one for each 1,000 entries.
+    pub async fn checkpoints(&self) -> Result<Vec<(u64, String)>, StoreError> {
+        on!(self, engine => engine.checkpoints().await)
+    }
+
+    /// Does a trivial durable round trip; for `/readyz`.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        on!(self, engine => engine.ready().await)
+    }
+
+    /// Waits for the commits under way and closes.
+    pub async fn close(&self) {
+        on!(self, engine => engine.close().await)
+    }
+}
+
+/// A search over audit entries.
+#[derive(Debug, Clone, Default)]
+pub struct EntrySearch {
+    /// `Patient/id`.
+    pub patient: Option<String>,
+    /// The agent's client id.
+    pub agent: Option<String>,
+    /// `Type/id`, any version.
+    pub entity: Option<String>,
+    /// FHIR action letter.
+    pub action: Option<String>,
+    /// FHIR outcome digit.
+    pub outcome: Option<String>,
+    /// `Entry::interaction`.
+    pub interaction: Option<String>,
+    /// The entry's id.
+    pub id: Option<String>,
+    /// `[from, to)`.
+    pub at: (Option<Timestamp>, Option<Timestamp>),
+    /// Only positions below this.
+    pub before: Option<u64>,
+    /// At most this many.
+    pub count: usize,
+}

@@ -1,0 +1,1 @@
+//! Durable staging of extract rows (see intake/emis).
