@@ -6,7 +6,9 @@
 
 pub mod check;
 pub mod ids;
+pub mod index;
 pub mod outcome;
+pub mod version;
 pub mod wire;
 
 use serde_json::Value;
