@@ -8,6 +8,8 @@ pub mod check;
 pub mod ids;
 pub mod index;
 pub mod outcome;
+pub mod provenance;
+pub mod task;
 pub mod version;
 pub mod wire;
 
