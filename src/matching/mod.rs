@@ -29,7 +29,10 @@ pub fn person(patient: &Value, request: &Value, test_numbers: TestNumbers) -> Re
     let nhs_number = nhs_number(patient, test_numbers).map_err(|hold| held.push(hold)).ok();
     let practice = practice(patient, request);
     if practice.is_none() {
-        held.push((Cause::PracticeUnknown, "no ODS code of the patient's or the referring practice was sent".to_owned()));
+        held.push((
+            Cause::PracticeUnknown,
+            "no ODS code of the patient's or the referring practice was sent".to_owned(),
+        ));
     }
     if patient.get("deceasedDateTime").is_some() || patient["deceasedBoolean"] == Value::Bool(true) {
         held.push((Cause::Deceased, "the sender records this patient as deceased; ask the practice".to_owned()));
@@ -62,7 +65,7 @@ fn nhs_number(patient: &Value, test_numbers: TestNumbers) -> Result<NhsNumber, (
 }
 
 /// The registered practice; failing that, the organisation that referred.
-fn practice(patient: &Value, request: &Value) -> Option<OdsCode> {
+pub fn practice(patient: &Value, request: &Value) -> Option<OdsCode> {
     let of = |reference: &Value| {
         let identifier = &reference["identifier"];
         let ods = identifier["system"].as_str() == Some(ODS);

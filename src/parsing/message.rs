@@ -229,30 +229,33 @@ fn missing(what: &str, at: usize, element: &str) -> Rejection {
 }
 
 /// Rewrites references into the Bundle to the logical ids that we gave, and takes out those that
-/// lead nowhere in the store, keeping their identifier and display.
+/// lead nowhere in the store, keeping their identifier and display. What is left empty goes.
 pub fn relink(value: &mut Value, assigned: &BTreeMap<String, String>) {
     match value {
-        Value::Object(members) => relink_members(members, assigned),
-        Value::Array(items) => items.iter_mut().for_each(|item| relink(item, assigned)),
+        Value::Object(members) => {
+            relink_reference(members, assigned);
+            members.values_mut().for_each(|member| relink(member, assigned));
+            members.retain(|_, member| !is_empty(member));
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| relink(item, assigned));
+            items.retain(|item| !is_empty(item));
+        }
         _ => {}
     }
 }
 
-fn relink_members(members: &mut Map<String, Value>, assigned: &BTreeMap<String, String>) {
-    let reference = members.get("reference").and_then(Value::as_str).map(str::to_owned);
-    if let Some(reference) = reference {
-        match assigned.get(&reference) {
-            Some(ours) => {
-                members.insert("reference".to_owned(), Value::String(ours.clone()));
-            }
-            None if !reference.starts_with('#') && !reference.starts_with("http") => {
-                members.shift_remove("reference");
-            }
-            None => {}
-        }
+fn relink_reference(members: &mut Map<String, Value>, assigned: &BTreeMap<String, String>) {
+    let Some(reference) = members.get("reference").and_then(Value::as_str) else { return };
+    if let Some(ours) = assigned.get(reference) {
+        members.insert("reference".to_owned(), Value::String(ours.clone()));
+    } else if !reference.starts_with('#') && !reference.starts_with("http") {
+        members.shift_remove("reference");
     }
-    members.values_mut().for_each(|member| relink(member, assigned));
-    members.retain(|_, member| !member.as_object().is_some_and(Map::is_empty));
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty)
 }
 
 #[cfg(test)]
