@@ -74,6 +74,9 @@ pub struct Received {
     pub at: Timestamp,
     /// `X-Request-Id`; empty where the channel has none.
     pub request: String,
+    /// `X-Correlation-Id`: the same for all messages of one referral's journey; empty where the
+    /// channel has none.
+    pub correlation: String,
     /// `application/fhir+json`, `application/fhir+xml`, `text/csv`.
     pub content_type: String,
     /// The bytes as they came. For EMIS: the joined rows as JSON (`SourceTree::inputs`).
@@ -86,6 +89,17 @@ pub struct Received {
     pub tree: Option<SourceTree>,
     /// The hold that this replays, if it is a replay.
     pub replays: Option<Uuid>,
+}
+
+/// The logical id of the referral that an EMIS observation is, known before anything is committed.
+/// Both GUIDs upper case, without braces.
+pub fn emis_referral_id(organisation: &str, observation: &str) -> String {
+    crate::fhir::ids::stable_id(&["ServiceRequest", "emis", organisation, observation]).to_string()
+}
+
+/// The id of the hold of one referral (or file) for one cause: made again, it is the same hold.
+pub fn hold_id(what: &str, cause: Cause) -> Uuid {
+    crate::fhir::ids::stable_id(&["hold", what, cause.word()])
 }
 
 /// What the sender is told once it is durable.

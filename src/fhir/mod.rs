@@ -5,8 +5,12 @@
 //! Numbers keep their digits (`arbitrary_precision`) and elements keep their order.
 
 pub mod check;
+pub mod dates;
 pub mod ids;
+pub mod index;
 pub mod outcome;
+pub mod parameters;
+pub mod version;
 pub mod wire;
 
 use serde_json::Value;
