@@ -5,9 +5,11 @@
 //! Numbers keep their digits (`arbitrary_precision`) and elements keep their order.
 
 pub mod check;
+pub mod dates;
 pub mod ids;
 pub mod index;
 pub mod outcome;
+pub mod parameters;
 pub mod provenance;
 pub mod task;
 pub mod version;
