@@ -10,6 +10,7 @@ use super::{Answer, Channel, Gateway, Outcome, Received, Stop, hold_id};
 use crate::audit::{self, Action, Entry, Kind};
 use crate::delivery;
 use crate::fhir::{self, ids::stable_id, provenance, task, version};
+use crate::mapping::Lineage;
 use crate::parsing::message;
 use crate::store::commit::{Cause, Commit, Episode, LedgerRow, LedgerState, Message, ResourceWrite, digest};
 use crate::store::{StoreError, param};
@@ -131,7 +132,7 @@ impl Draft {
     /// New versions of what changed. What has not changed keeps its version.
     async fn writes(&self, gateway: &Gateway, received: &Received, routed: &Routed) -> Result<Writes, StoreError> {
         let found = &routed.matched.referral.found;
-        let lineage = serde_json::to_string(&routed.matched.referral.mapped.lineage).unwrap_or_default();
+        let lineage = &routed.matched.referral.mapped.lineage;
         let mut writes = Writes { changed: Vec::new(), current: Vec::new() };
         for resource in &self.resources {
             let (kind, id) = (fhir::kind(resource), fhir::id(resource));
@@ -150,11 +151,11 @@ impl Draft {
             if kind == "Patient" && version > 0 {
                 visible.extend(gateway.store.visibility(kind, id).await?);
             }
-            let own = lineage_of(&lineage, kind);
+            let own = lineage_of(lineage, kind);
             writes.push(version::write(resource.clone(), version + 1, received.at, &visible, own));
         }
         if !writes.changed.is_empty() {
-            let provenance = self.provenance(gateway, received, routed, &lineage, &writes);
+            let provenance = self.provenance(gateway, received, routed, &lineage_of(lineage, ""), &writes);
             let version = found.current.get("Provenance").map_or(0, |(version, _)| *version);
             let visible = self.visible(received, routed);
             writes.push(version::write(provenance, version + 1, received.at, &visible, String::new()));
@@ -322,11 +323,10 @@ fn point_at_patient(resource: &mut Value, patient: &str) {
     resource[element]["reference"] = json!(format!("Patient/{patient}"));
 }
 
-/// The lineage rows of one resource type.
-fn lineage_of(all: &str, kind: &str) -> String {
-    let rows: Vec<Value> = serde_json::from_str(all).unwrap_or_default();
-    let own = rows.into_iter().filter(|row| row["element"].as_str().is_some_and(|e| e.starts_with(kind)));
-    Value::Array(own.collect()).to_string()
+/// The lineage rows of one resource type (all, for `""`), as JSON text.
+fn lineage_of(all: &[Lineage], kind: &str) -> String {
+    let own: Vec<&Lineage> = all.iter().filter(|row| row.element.starts_with(kind)).collect();
+    serde_json::to_string(&own).unwrap_or_default()
 }
 
 /// The message as it is kept.
