@@ -18,4 +18,5 @@ pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod fhir;
+pub mod gateway;
 pub mod rejection;
