@@ -158,10 +158,10 @@ fn check_header(name: &str, definition: &Definition, folder: &Folder, faults: &m
             faults.add(input.line, format!("the source has no '{}'", input.kind));
         }
     }
-    if let Some(each) = &definition.each {
-        if !definition.inputs.iter().any(|input| input.name == each.text && input.many) {
-            faults.add(each.line, format!("'each' must name a list input (TYPE*), and '{}' is none", each.text));
-        }
+    if let Some(each) = &definition.each
+        && !definition.inputs.iter().any(|input| input.name == each.text && input.many)
+    {
+        faults.add(each.line, format!("'each' must name a list input (TYPE*), and '{}' is none", each.text));
     }
 }
 

@@ -54,10 +54,10 @@ pub fn read(text: &str, faults: &mut Faults<'_>) -> Option<SourceSchema> {
             note: cell(4),
         };
         for name in std::iter::once(&column.name).chain(&column.aliases) {
-            if let Some(earlier) = seen.insert((cell(0), name.to_lowercase()), line) {
-                if earlier != line {
-                    faults.add(line, format!("{} is in {} twice (also line {earlier})", name, cell(0)));
-                }
+            if let Some(earlier) = seen.insert((cell(0), name.to_lowercase()), line)
+                && earlier != line
+            {
+                faults.add(line, format!("{name} is in {} twice (also line {earlier})", cell(0)));
             }
         }
         schema.tables.entry(cell(0)).or_default().push(column);

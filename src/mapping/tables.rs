@@ -182,10 +182,10 @@ fn add_code(set: &mut CodeSet, line: usize, row: &csv::StringRecord, faults: &mu
     if !SCHEMES.contains(&scheme) {
         return faults.add(line, format!("the scheme '{scheme}' is not one of {}", SCHEMES.join(", ")));
     }
-    if scheme == "snomed" {
-        if let Err(fault) = SnomedCode::parse(code) {
-            return faults.add(line, format!("the SNOMED CT id {code} {fault}"));
-        }
+    if scheme == "snomed"
+        && let Err(fault) = SnomedCode::parse(code)
+    {
+        return faults.add(line, format!("the SNOMED CT id {code} {fault}"));
     }
     if code.is_empty() || cell(3).is_empty() {
         faults.add(line, "a code needs its text and the source it was taken from");

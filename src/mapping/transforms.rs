@@ -335,6 +335,6 @@ mod tests {
         assert_eq!(one(Transform::Postcode, "l226aa"), Ok(Done::Text("L22 6AA".into())));
         assert_eq!(one(Transform::ReadCode, "8T09.-1"), Ok(Done::Text("8T09.".into())));
         assert_eq!(one(Transform::FhirDatetime, "2025-03-01T11:00:00"), Err(Cause::ValueUnmapped));
-        assert_eq!(one(Transform::FhirDatetime, "2023-06-26T11:30:00.8+07:00").is_ok(), true);
+        assert!(one(Transform::FhirDatetime, "2023-06-26T11:30:00.8+07:00").is_ok());
     }
 }

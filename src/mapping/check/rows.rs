@@ -237,10 +237,8 @@ fn check_targets(table: &CodeTable, element: &Element, snomed: bool, faults: &mu
             let text = format!("'{}' is not a code that {} allows", row.target, element.name);
             faults.add_in(&table.file, row.line, text);
         }
-        if snomed {
-            if let Err(fault) = SnomedCode::parse(&row.target) {
-                faults.add_in(&table.file, row.line, format!("the SNOMED CT id {} {fault}", row.target));
-            }
+        if snomed && let Err(fault) = SnomedCode::parse(&row.target) {
+            faults.add_in(&table.file, row.line, format!("the SNOMED CT id {} {fault}", row.target));
         }
     }
 }
