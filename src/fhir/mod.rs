@@ -10,6 +10,8 @@ pub mod ids;
 pub mod index;
 pub mod outcome;
 pub mod parameters;
+pub mod provenance;
+pub mod task;
 pub mod version;
 pub mod wire;
 
