@@ -14,7 +14,7 @@ use crate::store::commit::{Hold, LedgerRow, LedgerState};
 pub const FAULTS_MAX: usize = 100;
 
 /// What the ledger is reckoned from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Books<'a> {
     /// The rows asked for.
     pub rows: &'a [LedgerRow],
@@ -157,7 +157,8 @@ fn departures(books: &Books<'_>) -> Vec<String> {
     }
     if books.whole {
         let missing = |id: &&str| !states.contains_key(id);
-        faults.extend(held.iter().copied().filter(missing).map(|id| format!("{id} has a hold but is not in the ledger")));
+        faults
+            .extend(held.iter().copied().filter(missing).map(|id| format!("{id} has a hold but is not in the ledger")));
         let kept = books.referrals.iter().map(String::as_str);
         faults.extend(kept.filter(missing).map(|id| format!("{id} is kept but is not in the ledger")));
     }
@@ -203,7 +204,10 @@ mod tests {
         let books = Books { rows: &rows, holds: &holds, ignored: 4, referrals: &referrals, whole: true };
         let ledger = reckon(Timestamp::UNIX_EPOCH, &books);
         assert!(ledger.reconciles, "{:?}", ledger.faults);
-        assert_eq!(ledger.totals, Totals { received: 7, open: 1, held: 1, withdrawn: 1, ignored: 4, ..Totals::default() });
+        assert_eq!(
+            ledger.totals,
+            Totals { received: 7, open: 1, held: 1, withdrawn: 1, ignored: 4, ..Totals::default() }
+        );
     }
 
     #[test]
@@ -212,7 +216,8 @@ mod tests {
         early.received_at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1);
         let mut alone = row("f", LedgerState::Open);
         alone.waiting_on.clear();
-        let rows = [row("a", LedgerState::Open), row("a", LedgerState::Open), row("b", LedgerState::Held), early, alone];
+        let rows =
+            [row("a", LedgerState::Open), row("a", LedgerState::Open), row("b", LedgerState::Held), early, alone];
         let (holds, referrals) = ([hold("d")], ids(&["a", "c", "f"]));
         let books = Books { rows: &rows, holds: &holds, ignored: 0, referrals: &referrals, whole: true };
         let ledger = reckon(Timestamp::UNIX_EPOCH, &books);

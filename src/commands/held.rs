@@ -14,7 +14,9 @@ use crate::store::commit::{Cause, Hold};
 
 /// What is held and why; replay it after a fix
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  fingerpost held list --json\n  fingerpost held replay --cause urgency-unmapped --dry-run")]
+#[command(
+    after_help = "Example:\n  fingerpost held list --json\n  fingerpost held replay --cause urgency-unmapped --dry-run"
+)]
 pub struct Held {
     #[command(subcommand)]
     what: What,
@@ -193,9 +195,9 @@ async fn replay_all(gateway: &Gateway, holds: Vec<Hold>, dry_run: bool, as_json:
         rows.push((hold, came));
     }
     if as_json {
-        let rows = rows.iter().map(|(hold, came)| {
-            json!({"id": hold.id, "cause": hold.cause, "referral": hold.referral, "outcome": came})
-        });
+        let rows = rows.iter().map(
+            |(hold, came)| json!({"id": hold.id, "cause": hold.cause, "referral": hold.referral, "outcome": came}),
+        );
         out::json(&json!({"dry_run": dry_run, "replayed": rows.collect::<Vec<_>>()}));
     } else if rows.is_empty() {
         out::say("Nothing to replay.");

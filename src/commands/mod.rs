@@ -9,12 +9,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-mod audit;
 mod check;
-mod demo;
 mod failure;
 mod held;
-mod ingest;
 mod ledger;
 mod map;
 mod migrate;
@@ -22,8 +19,6 @@ mod open;
 mod out;
 mod progress;
 mod route;
-mod serve;
-mod token;
 
 pub use failure::Failure;
 
@@ -51,17 +46,12 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Demo(demo::Demo),
-    Serve(serve::Serve),
     Check(check::Check),
     Migrate(migrate::Migrate),
-    Ingest(ingest::Ingest),
     Map(map::Map),
     Held(held::Held),
     Route(route::Route),
     Ledger(ledger::Ledger),
-    Audit(audit::Audit),
-    Token(token::Token),
 }
 
 /// Runs the command that the process was started with.
@@ -79,16 +69,11 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Demo(command) => command.run(options).await,
-        Command::Serve(command) => command.run(options).await,
         Command::Check(command) => command.run(options),
         Command::Migrate(command) => command.run(options).await,
-        Command::Ingest(command) => command.run(options).await,
         Command::Map(command) => command.run(options).await,
         Command::Held(command) => command.run(options).await,
         Command::Route(command) => command.run(options).await,
         Command::Ledger(command) => command.run(options).await,
-        Command::Audit(command) => command.run(options).await,
-        Command::Token(command) => command.run(options),
     }
 }

@@ -12,7 +12,9 @@ use crate::store::commit::Commit;
 
 /// The process's environment. Variables that are not Unicode cannot be the gateway's.
 pub fn environment() -> Vec<(String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// The configuration, with where each setting was made.

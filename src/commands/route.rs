@@ -45,8 +45,8 @@ impl Route {
         };
         let body: serde_json::Value = serde_json::from_slice(&stored.body).unwrap_or_default();
         let text = provenance::route(&body).ok_or_else(|| Failure::input("its Provenance holds no decision"))?;
-        let decision: Decision =
-            serde_json::from_str(text).map_err(|_| Failure::input("its decision was made with an open episode's pool"))?;
+        let decision: Decision = serde_json::from_str(text)
+            .map_err(|_| Failure::input("its decision was made with an open episode's pool"))?;
         if options.json {
             out::json(&decision);
         } else {
