@@ -183,6 +183,35 @@ async fn walk(gateway: &Gateway, received: &Received) -> Result<Answer, Stop> {
     commit::commit(gateway, received, routed).await
 }
 
+/// Walks the legs that change nothing, and says in words what a commit would have come to. For
+/// looking before a replay.
+///
+/// # Errors
+/// The rejection that the sender would be told.
+pub async fn rehearse(gateway: &Gateway, received: &Received) -> Result<String, Rejection> {
+    match walk_to_route(gateway, received).await {
+        Ok(words) => Ok(words),
+        Err(Stop::Hold(held)) => {
+            let causes: Vec<_> = held.causes.iter().map(|(cause, why)| format!("{} ({why})", cause.word())).collect();
+            Ok(format!("would be held: {}", causes.join("; ")))
+        }
+        Err(Stop::Reject(rejection)) => Err(rejection),
+        Err(Stop::Race) => Err(StoreError::Overloaded.into()),
+        Err(Stop::Unkept(fault)) => Err(fault.into()),
+    }
+}
+
+async fn walk_to_route(gateway: &Gateway, received: &Received) -> Result<String, Stop> {
+    let parsed = legs::parse(received)?;
+    let found = legs::look_up(gateway, received, parsed).await?;
+    if found.parsed.wish == Wish::Cancel {
+        return Ok("would be withdrawn".to_owned());
+    }
+    let matched = legs::match_person(gateway, legs::map(gateway, received, found)?).await?;
+    let routed = legs::route(gateway, received, matched).await?;
+    Ok(format!("would be committed, to pool {}", routed.pool.pool()))
+}
+
 /// Why a referral leaves the path before its end.
 #[derive(Debug)]
 pub(crate) enum Stop {

@@ -4,6 +4,7 @@
 //! fhirbolt's element model checked every element name and type against R4 (JSON or XML).
 //! Numbers keep their digits (`arbitrary_precision`) and elements keep their order.
 
+pub mod bundle;
 pub mod check;
 pub mod dates;
 pub mod ids;
