@@ -189,7 +189,11 @@ impl MappedReferral {
         let (patient, request) = (self.resource("Patient"), self.resource("ServiceRequest"));
         // The person's own causes are told with the mapping's: one look should mend them all.
         if let Err(more) = matching::person(patient, request, gateway.config.nhs.test_numbers) {
-            causes.extend(more.into_iter().filter(|(cause, _)| !self.mapped.review.iter().any(|r| r.cause == *cause)));
+            let said = |cause: Cause| self.mapped.review.iter().any(|review| review.cause == cause);
+            // A number that the mapping would not take is not missing.
+            let taken_out = said(Cause::NhsNumberInvalid);
+            let told = |cause: Cause| said(cause) || (cause == Cause::NhsNumberMissing && taken_out);
+            causes.extend(more.into_iter().filter(|(cause, _)| !told(*cause)));
         }
         causes.dedup();
         Stop::Hold(Held {
