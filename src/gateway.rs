@@ -95,7 +95,10 @@ impl Reference {
     pub fn load(config: &Config, at: &dyn Fn(&str) -> At) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut keep = |more: Vec<Fault>| faults.extend(more);
-        let place = load_place(config, at).map_err(&mut keep).ok();
+        let place = survey_place(config, at).map_err(&mut keep).ok().map(|(place, more)| {
+            keep(more);
+            place
+        });
         let mappings = load_mappings(config).map_err(&mut keep).ok();
         if let Some(place) = &place {
             keep(against_place(config, place, at));
@@ -113,7 +116,7 @@ pub fn check(loaded: &Loaded) -> Vec<Fault> {
     Reference::load(&loaded.config, &|path| loaded.at(path)).err().unwrap_or_default()
 }
 
-fn load_place(config: &Config, at: &dyn Fn(&str) -> At) -> Result<Place, Vec<Fault>> {
+fn survey_place(config: &Config, at: &dyn Fn(&str) -> At) -> Result<(Place, Vec<Fault>), Vec<Fault>> {
     let name = &config.gateway.place;
     let wrong = |text: String| vec![at("gateway.place").fault(format!("gateway.place: {text}"))];
     if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
@@ -126,7 +129,7 @@ fn load_place(config: &Config, at: &dyn Fn(&str) -> At) -> Result<Place, Vec<Fau
     } else {
         read_place(&Path::new(&config.gateway.config_dir).join(name)).map_err(wrong)?
     };
-    Place::load(name, &files)
+    Ok(Place::survey(name, &files))
 }
 
 fn read_place(folder: &Path) -> Result<PlaceFiles, String> {
