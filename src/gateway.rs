@@ -144,8 +144,11 @@ fn read_place(folder: &Path) -> Result<PlaceFiles, String> {
     Ok(PlaceFiles { folder: folder.display().to_string(), texts })
 }
 
-fn load_mappings(_config: &Config) -> Result<Mappings, Vec<Fault>> {
-    Ok(Mappings::default())
+fn load_mappings(config: &Config) -> Result<Mappings, Vec<Fault>> {
+    match config.gateway.mappings_dir.as_str() {
+        "" => Mappings::builtin(),
+        folder => Mappings::open(Path::new(folder)),
+    }
 }
 
 /// Pools that clients name, and practices that are written back to, must be known to the place.
