@@ -163,6 +163,8 @@ pub struct Rule {
     pub when: Option<Condition<Cell, (usize, String)>>,
     /// Not when one of these rows gave a value.
     pub unless: Vec<usize>,
+    /// Only when each of these rows gave a value.
+    pub needs: Vec<usize>,
     /// The constant when `when` does not hold.
     pub otherwise: Option<String>,
     /// No value.

@@ -90,7 +90,7 @@ impl<'m, 't> Pass<'m, 't> {
         let mut placed: Vec<Placed<'m>> = Vec::with_capacity(target.leaves.len());
         let mut gave = vec![false; target.rules.len()];
         for (i, rule) in target.rules.iter().enumerate() {
-            if rule.unless.iter().any(|other| gave[*other]) {
+            if rule.unless.iter().any(|other| gave[*other]) || !rule.needs.iter().all(|other| gave[*other]) {
                 continue;
             }
             let before = placed.len();
@@ -107,8 +107,11 @@ impl<'m, 't> Pass<'m, 't> {
             None | Some(Ok(true)) => true,
             Some(Ok(false)) => false,
             Some(Err(cell)) => {
-                let text = format!("{}: {cell} is neither true nor false", rule.id);
-                return self.review(rule, Cause::ValueUnmapped, text);
+                let what = format!(": {cell} is neither true nor false");
+                if self.mapped.review.iter().any(|review| review.text.ends_with(&what)) {
+                    return; // The cell is on the list already, by the first row that reads it.
+                }
+                return self.review(rule, Cause::ValueUnmapped, format!("{}{what}", rule.id));
             }
         };
         let decided = match (&rule.origin, holds) {
@@ -257,7 +260,8 @@ impl<'m, 't> Pass<'m, 't> {
         let input = self.inputs[cell.input]?;
         let found = walk(input, &cell.path, &self.target.systems, &mut other_spelling)?;
         if other_spelling {
-            let text = format!("{}: the identifier's system is not in its canonical spelling", cell.name);
+            let what = cell.name.split_inclusive(']').next().unwrap_or("");
+            let text = format!("{what}: the system is not in its canonical spelling");
             if !self.mapped.findings.contains(&text) {
                 self.mapped.findings.push(text);
             }

@@ -26,6 +26,14 @@ pub fn tree_from_text(text: &str) -> Result<SourceTree, Rejection> {
     }
 }
 
+/// Reads a case: YAML as JSON.
+///
+/// # Errors
+/// 400 when the text is not YAML.
+pub fn case_from_text(text: &str) -> Result<Value, Rejection> {
+    Ok(value(&parse(text)?))
+}
+
 fn parse(text: &str) -> Result<Node, Rejection> {
     marked_yaml::parse_yaml(0, text).map_err(|_| unreadable())
 }

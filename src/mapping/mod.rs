@@ -29,8 +29,8 @@ use crate::config::Fault;
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::commit::Cause;
 
-pub use explain::{ColumnUse, ExplainRow, Explanation};
-pub use given::tree_from_text;
+pub use explain::{ColumnUse, ExplainRow, Explanation, value_at};
+pub use given::{case_from_text, tree_from_text};
 pub use source::SourceSchema;
 pub use tables::{CodeSet, CodeTable, Decision, TableRow};
 

@@ -28,8 +28,8 @@ pub fn compile(context: &Context<'_>, target: &mut Target, used: &mut Used, faul
     let mut numbers = BTreeMap::new();
     for row in &context.definition.rules {
         check_id(row, used, faults);
-        let unless = unless(row, &numbers, faults);
-        if let Some((rule, main, with)) = compile_row(context, row, rules.len(), unless, &mut settings, used, faults) {
+        let others = (earlier("unless", &row.unless, &numbers, faults), earlier("needs", &row.needs, &numbers, faults));
+        if let Some((rule, main, with)) = compile_row(context, row, rules.len(), others, &mut settings, used, faults) {
             numbers.insert(row.id.text.clone(), rules.len());
             rules.push((rule, main, with));
         }
@@ -44,12 +44,12 @@ fn check_id(row: &Row, used: &mut Used, faults: &mut Faults<'_>) {
     }
 }
 
-fn unless(row: &Row, numbers: &BTreeMap<String, usize>, faults: &mut Faults<'_>) -> Vec<usize> {
+fn earlier(key: &str, rows: &[Word], numbers: &BTreeMap<String, usize>, faults: &mut Faults<'_>) -> Vec<usize> {
     let mut found = Vec::new();
-    for word in &row.unless {
+    for word in rows {
         match numbers.get(&word.text) {
             Some(number) => found.push(*number),
-            None => faults.add(word.line, format!("'unless' must name an earlier row, and {} is none", word.text)),
+            None => faults.add(word.line, format!("'{key}' must name an earlier row, and {} is none", word.text)),
         }
     }
     found
@@ -59,7 +59,7 @@ fn compile_row(
     context: &Context<'_>,
     row: &Row,
     number: usize,
-    unless: Vec<usize>,
+    (unless, needs): (Vec<usize>, Vec<usize>),
     settings: &mut Vec<Setting>,
     used: &mut Used,
     faults: &mut Faults<'_>,
@@ -92,6 +92,7 @@ fn compile_row(
         table,
         with: beside,
         unless,
+        needs,
         otherwise: row.otherwise.as_ref().map(|word| word.text.clone()),
         cause: cause(row, faults),
         private: row.private.unwrap_or(transform.private() && row.table.is_none()),
