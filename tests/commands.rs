@@ -94,7 +94,7 @@ impl House {
 #[test]
 fn every_command_helps_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &["check"],
         &["migrate"],
         &["map"],
@@ -105,6 +105,7 @@ fn every_command_helps_with_an_example() {
         &["route"],
         &["route", "explain"],
         &["ledger"],
+        &["token"],
         &[],
     ];
     for command in commands {
@@ -349,4 +350,21 @@ fn map_refuses_what_it_cannot_read() {
     }
     house.run(&["map", "--mapping", "bars", "absent"]).expect(1);
     house.run(&["map", "--mapping", "bars", "."]).expect(1);
+}
+
+#[test]
+fn a_token_is_for_development_only() {
+    let house = House::new();
+    let args = ["token", "--client", "me", "--role", "pool", "--ods", "FPE07", "--pool", "bootle"];
+    let token = house.run(&args).expect(0).json();
+    for key in ["access_token", "token_type", "expires_in", "scope"] {
+        assert!(token.get(key).is_some(), "{key}");
+    }
+    assert!(token["scope"].as_str().unwrap().contains("system/Task."), "{token}");
+    house.run_with(&args, &[("FINGERPOST__GATEWAY__MODE", "production")]).expect(2);
+    house.run(&["token", "--client", "stranger"]).expect(2);
+    house.run(&["token", "--client", "me", "--role", "queen", "--ods", "FPE07"]).expect(2);
+    house.run(&["token", "--client", "me", "--role", "pool", "--ods", "!"]).expect(2);
+    house.run(&["token", "--client", "me", "--role", "pool", "--ods", "FPE07", "--pool", "nowhere"]).expect(2);
+    assert_eq!(house.interactions(), ["token", "token"]);
 }
