@@ -5,8 +5,10 @@
 //! Numbers keep their digits (`arbitrary_precision`) and elements keep their order.
 
 pub mod check;
+pub mod collection;
 pub mod ids;
 pub mod index;
+pub mod logical;
 pub mod outcome;
 pub mod version;
 pub mod wire;
