@@ -4,11 +4,19 @@
 //! refuses to start rather than guess. What each key means stands in `config/gateway.toml`,
 //! which is compiled in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::fhir::ids::OdsCode;
+
+mod check;
+pub mod keys;
+mod load;
+pub mod settings;
+pub mod shape;
+
+pub use load::Loaded;
 
 /// The defaults, with a comment on every key.
 pub const DEFAULTS: &str = include_str!("../config/gateway.toml");
@@ -18,7 +26,7 @@ pub const DEFAULTS: &str = include_str!("../config/gateway.toml");
 pub struct Fault {
     /// The file, as it was named.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1; 0 where there is none (an environment variable).
     pub line: usize,
     /// What is wrong and what to do.
     pub text: String,
@@ -26,7 +34,10 @@ pub struct Fault {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.text)
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.text),
+            line => write!(f, "{}:{line}: {}", self.file, self.text),
+        }
     }
 }
 
@@ -48,6 +59,51 @@ pub struct Config {
     pub audit: Audit,
     pub access: Access,
     pub log: Log,
+}
+
+impl Config {
+    /// Defaults, then `file`, then the `FINGERPOST__` variables of `env`; checked.
+    ///
+    /// # Errors
+    /// Every fault, each with its file and line (or its variable).
+    pub fn load(file: Option<&Path>, env: &[(String, String)]) -> Result<Self, Vec<Fault>> {
+        Self::load_with_places(file, env).map(|loaded| loaded.config)
+    }
+
+    /// As [`Config::load`], keeping where each setting was made, for checks against other files.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with_places(file: Option<&Path>, env: &[(String, String)]) -> Result<Loaded, Vec<Fault>> {
+        let mut loaded = load::layers(file, env)?;
+        let mut faults = check::settings(&loaded);
+        if let Err(fault) = loaded.read_store_url() {
+            faults.push(fault);
+        }
+        faults.sort();
+        if faults.is_empty() { Ok(loaded) } else { Err(faults) }
+    }
+
+    /// A development gateway for tests and `demo`: its store in `data_dir`, an ephemeral loopback
+    /// port, loopback receivers and test NHS numbers allowed.
+    pub fn development(data_dir: &Path) -> Self {
+        // The defaults are compiled in and a test loads them.
+        #[allow(clippy::expect_used)]
+        let mut config = load::layers(None, &[]).expect("the compiled-in defaults are good").config;
+        config.gateway.mode = Mode::Development;
+        config.store.url = format!("sqlite:{}", data_dir.join("fingerpost.db").display());
+        config.serve.listen = vec!["127.0.0.1:0".into()];
+        config.nhs.test_numbers = TestNumbers::Allow;
+        config.delivery.allow_loopback = true;
+        config.delivery.retry_first_ms = 50;
+        config.log.format = "text".into();
+        config
+    }
+
+    /// True when the configuration is marked as a development one.
+    pub fn is_development(&self) -> bool {
+        self.gateway.mode == Mode::Development
+    }
 }
 
 /// Whether this is a real gateway or one to try things on.
@@ -245,3 +301,87 @@ mod sections {
     }
 }
 pub use sections::*;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_good_and_every_key_is_in_the_table() {
+        let loaded = Config::load_with_places(None, &[]).unwrap();
+        let known: Vec<_> = keys::KEYS.iter().map(|key| key.path).filter(|path| !path.contains("[]")).collect();
+        let made: Vec<_> = loaded.places.keys().map(String::as_str).filter(|path| *path != "writeback").collect();
+        for key in &known {
+            assert!(made.contains(key), "{key} has no default");
+        }
+        assert_eq!(known.len(), made.len());
+        assert!(Config::development(Path::new("/tmp/x")).is_development());
+    }
+
+    #[test]
+    fn the_environment_wins_and_its_faults_name_the_variable() {
+        let env =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Vec<_>>();
+        let good = env(&[
+            ("FINGERPOST__INTAKE__EMIS__WAIT_DAYS", "3"),
+            ("FINGERPOST__BARS__SERVICE_IDS", "123, 456"),
+            ("FINGERPOST__GATEWAY__MODE", "development"),
+            ("FINGERPOST__WRITEBACK__PRACTICES__0__ODS", "N84001"),
+            ("FINGERPOST__WRITEBACK__PRACTICES__0__ROUTE", "fhir"),
+            ("FINGERPOST__WRITEBACK__PRACTICES__0__BASE_URL", "https://practice.example/fhir"),
+            ("OTHER", "x"),
+        ]);
+        let config = Config::load(None, &good).unwrap();
+        assert_eq!(config.intake.emis.wait_days, 3);
+        assert_eq!(config.bars.service_ids, ["123", "456"]);
+        assert_eq!(config.writeback.practices[0].ods.as_str(), "N84001");
+
+        let bad = env(&[
+            ("FINGERPOST__INTAKE__EMIS__WAIT_DAYS", "soon"),
+            ("FINGERPOST__SERVE__LISTN", "127.0.0.1:1"),
+            ("FINGERPOST__WRITEBACK__PRACTICES__0__ODS", "N84001"),
+        ]);
+        let faults = Config::load(None, &bad).unwrap_err();
+        let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "FINGERPOST__INTAKE__EMIS__WAIT_DAYS: intake.emis.wait_days: must be a whole number, not a text",
+                "FINGERPOST__SERVE__LISTN: serve.listn: there is no such key; did you mean serve.listen?",
+                "FINGERPOST__WRITEBACK__PRACTICES__0__ODS: writeback.practices[0]: has no base_url",
+                "FINGERPOST__WRITEBACK__PRACTICES__0__ODS: writeback.practices[0]: has no route",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_fault_of_a_file_is_listed_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(
+            &file,
+            "[gateway]\nmode = \"prod\"\nods = \"!\"\n[store]\nreaders = 0\nurl = \"mysql:x\"\n\
+             [[delivery.receivers]]\nname = \"a\"\nurl = \"ftp://a\"\nevents = [\"referal\"]\n",
+        )
+        .unwrap();
+        let faults = Config::load(Some(&file), &[]).unwrap_err();
+        let lines: Vec<_> = faults.iter().map(|fault| (fault.line, fault.text.split(':').next().unwrap())).collect();
+        assert_eq!(
+            lines,
+            [
+                (2, "gateway.mode"),
+                (3, "gateway.ods"),
+                (5, "store.readers"),
+                (6, "store.url"),
+                (7, "delivery.receivers[0]"),
+                (9, "delivery.receivers[0].url"),
+                (10, "delivery.receivers[0].events"),
+            ]
+        );
+        std::fs::write(&file, "[gateway\nmode = 1\n").unwrap();
+        let faults = Config::load(Some(&file), &[]).unwrap_err();
+        assert_eq!(faults.len(), 1);
+        assert_eq!(faults[0].line, 1);
+    }
+}

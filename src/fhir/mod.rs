@@ -6,10 +6,12 @@
 
 pub mod check;
 pub mod collection;
+pub mod dates;
 pub mod ids;
 pub mod index;
 pub mod logical;
 pub mod outcome;
+pub mod parameters;
 pub mod version;
 pub mod wire;
 

@@ -88,6 +88,9 @@ pub mod param {
     pub const TARGET: u8 = 20; // Provenance.target
     pub const SECURITY: u8 = 21; // _security
     pub const SUBJECT_IDENTIFIER: u8 = 22; // patient:identifier chained one step
+    pub const BASED_ON: u8 = 23; // Task.basedOn (Task.focus has FOCUS)
+    pub const REQUESTER_IDENTIFIER: u8 = 24; // requester:identifier; Patient.managingOrganization
+    pub const PERFORMER_IDENTIFIER: u8 = 25; // performer:identifier, owner:identifier, GP
 }
 
 /// How one search parameter narrows. Values of one criterion are joined by "or", criteria by "and".

@@ -1,0 +1,238 @@
+//! What settings must be true of each other: modes, files, names that may stand once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::load::Loaded;
+use super::shape::is_loopback;
+use super::{Config, Fault, Role};
+
+/// The shortest secret that signs deliveries, in bytes.
+/// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+pub const SECRET_BYTES_MIN: usize = 24;
+
+/// Everything wrong between the settings.
+pub fn settings(loaded: &Loaded) -> Vec<Fault> {
+    let mut check = Check { loaded, config: &loaded.config, faults: Vec::new() };
+    check.files();
+    check.limits();
+    check.receivers();
+    check.practices();
+    check.clients();
+    check.names();
+    check.faults
+}
+
+impl Loaded {
+    /// Takes the store's URL from `store.url_file`, where that is named.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds no store URL. The fault never repeats what it holds.
+    pub fn read_store_url(&mut self) -> Result<(), Fault> {
+        let file = &self.config.store.url_file;
+        if file.is_empty() {
+            return Ok(());
+        }
+        let at = self.at("store.url_file");
+        let text = std::fs::read_to_string(file).map_err(|why| at.fault(format!("store.url_file: {file}: {why}")))?;
+        let url = toml::Value::String(text.trim().to_owned());
+        super::shape::Shape::StoreUrl.check(&url).map_err(|why| at.fault(format!("store.url_file: {file}: {why}")))?;
+        self.config.store.url = text.trim().to_owned();
+        Ok(())
+    }
+
+    /// What `serve` needs beyond [`Config::load`]: somewhere to listen, and TLS in production.
+    pub fn serving(&self) -> Vec<Fault> {
+        let serve = &self.config.serve;
+        let mut faults = Vec::new();
+        if serve.listen.is_empty() {
+            faults.push(self.at("serve.listen").fault("serve.listen: names no address to listen on"));
+        }
+        if !self.config.is_development() && serve.tls_cert_file.is_empty() {
+            faults.push(self.at("serve.tls_cert_file").fault(
+                "serve.tls_cert_file: production mode serves TLS only: name a certificate and its key, \
+                 or ask for gateway.mode = \"development\"",
+            ));
+        }
+        faults
+    }
+}
+
+struct Check<'a> {
+    loaded: &'a Loaded,
+    config: &'a Config,
+    faults: Vec<Fault>,
+}
+
+impl Check<'_> {
+    fn fault(&mut self, path: &str, text: impl AsRef<str>) {
+        self.faults.push(self.loaded.at(path).fault(format!("{path}: {}", text.as_ref())));
+    }
+
+    /// A named file must be there and readable; `None` when it is not (or not named).
+    fn file(&mut self, path: &str, file: &str) -> Option<Vec<u8>> {
+        if file.is_empty() {
+            return None;
+        }
+        match std::fs::read(file) {
+            Ok(bytes) if bytes.is_empty() => self.fault(path, format!("{file} is empty")),
+            Ok(bytes) => return Some(bytes),
+            Err(why) => self.fault(path, format!("{file}: {why}")),
+        }
+        None
+    }
+
+    fn files(&mut self) {
+        let serve = &self.config.serve;
+        self.pem("serve.tls_cert_file", &serve.tls_cert_file, "CERTIFICATE");
+        self.pem("serve.tls_key_file", &serve.tls_key_file, "PRIVATE KEY");
+        self.pem("serve.client_ca_file", &serve.client_ca_file, "CERTIFICATE");
+        if serve.tls_cert_file.is_empty() != serve.tls_key_file.is_empty() {
+            let lacking = if serve.tls_key_file.is_empty() { "serve.tls_key_file" } else { "serve.tls_cert_file" };
+            self.fault(lacking, "a certificate and its key are named together");
+        }
+        if !serve.client_ca_file.is_empty() && serve.tls_cert_file.is_empty() {
+            self.fault("serve.client_ca_file", "mutual TLS needs serve.tls_cert_file");
+        }
+        self.file("intake.emis.pgp_key_file", &self.config.intake.emis.pgp_key_file);
+        let folders = [
+            ("intake.emis.folder", &self.config.intake.emis.folder),
+            ("gateway.config_dir", &self.config.gateway.config_dir),
+            ("gateway.mappings_dir", &self.config.gateway.mappings_dir),
+        ];
+        for (path, folder) in folders {
+            if !folder.is_empty() && !Path::new(folder).is_dir() {
+                self.fault(path, format!("{folder} is not a folder"));
+            }
+        }
+    }
+
+    fn pem(&mut self, path: &str, file: &str, label: &str) {
+        if let Some(bytes) = self.file(path, file) {
+            let text = String::from_utf8_lossy(&bytes);
+            let ending = format!("{label}-----");
+            if !text.lines().any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&ending)) {
+                self.fault(path, format!("{file} holds no PEM {label}"));
+            }
+        }
+    }
+
+    fn limits(&mut self) {
+        let delivery = &self.config.delivery;
+        if delivery.retry_first_ms > delivery.retry_max_ms {
+            self.fault("delivery.retry_first_ms", "is longer than delivery.retry_max_ms");
+        }
+        if u64::from(delivery.lease_seconds) * 1000 <= delivery.timeout_ms {
+            self.fault("delivery.lease_seconds", "must outlast delivery.timeout_ms, or a slow send is sent twice");
+        }
+        if delivery.allow_loopback && !self.config.is_development() {
+            self.fault("delivery.allow_loopback", "only development mode allows loopback receivers");
+        }
+        let base = &self.config.serve.base_url;
+        if base.starts_with("http://") && !self.config.is_development() {
+            self.fault("serve.base_url", "production mode serves https:// only");
+        }
+        if self.config.store.group_max > self.config.store.queue_max {
+            self.fault("store.group_max", "is more than store.queue_max, so a group can never fill");
+        }
+    }
+
+    fn peer(&mut self, path: &str, url: &str) {
+        if self.config.is_development() {
+            if is_loopback(url) && !self.config.delivery.allow_loopback {
+                self.fault(path, "is on this machine, which delivery.allow_loopback does not allow");
+            }
+        } else if is_loopback(url) {
+            self.fault(path, "is on this machine, which production mode does not allow");
+        } else if url.starts_with("http://") {
+            self.fault(path, "production mode sends over https:// only");
+        }
+    }
+
+    fn receivers(&mut self) {
+        let mut seen = BTreeMap::new();
+        for (index, receiver) in self.config.delivery.receivers.iter().enumerate() {
+            let path = |name: &str| format!("delivery.receivers[{index}].{name}");
+            self.once(&mut seen, &path("name"), &receiver.name);
+            if !receiver.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+                self.fault(&path("name"), "must be letters, digits, - and _");
+            }
+            self.peer(&path("url"), &receiver.url);
+            if receiver.events.is_empty() {
+                self.fault(&path("events"), "asks for nothing");
+            }
+            let secret = self.file(&path("secret_file"), &receiver.secret_file.display().to_string());
+            if secret.is_some_and(|secret| secret.trim_ascii().len() < SECRET_BYTES_MIN) {
+                self.fault(&path("secret_file"), format!("the secret is shorter than {SECRET_BYTES_MIN} bytes"));
+            }
+        }
+    }
+
+    fn practices(&mut self) {
+        let mut seen = BTreeMap::new();
+        for (index, practice) in self.config.writeback.practices.iter().enumerate() {
+            let path = |name: &str| format!("writeback.practices[{index}].{name}");
+            self.once(&mut seen, &path("ods"), practice.ods.as_str());
+            self.peer(&path("base_url"), &practice.base_url);
+            self.file(&path("token_file"), &practice.token_file);
+        }
+    }
+
+    fn clients(&mut self) {
+        let mut seen = BTreeMap::new();
+        for (index, client) in self.config.access.clients.iter().enumerate() {
+            let path = |name: &str| format!("access.clients[{index}].{name}");
+            self.once(&mut seen, &path("id"), &client.id);
+            match (client.role == Role::Pool, client.pools.is_empty()) {
+                (true, true) => self.fault(&path("role"), "a client of role pool names its pools"),
+                (false, false) => self.fault(&path("pools"), "only a client of role pool has pools"),
+                _ => {}
+            }
+            for scope in client.scopes.iter().filter(|scope| !is_scope(scope)) {
+                self.fault(&path("scopes"), format!("'{scope}' is not a system scope such as system/Task.rs"));
+            }
+            if let Some(bytes) = self.file(&path("jwks_file"), &client.jwks_file) {
+                let keys = serde_json::from_slice::<serde_json::Value>(&bytes).unwrap_or_default();
+                if keys["keys"].as_array().is_none_or(Vec::is_empty) {
+                    self.fault(&path("jwks_file"), format!("{} is not a JSON Web Key Set", client.jwks_file));
+                }
+            }
+            if client.jwks_file.is_empty() && !self.config.is_development() {
+                self.fault(&path("id"), "has no jwks_file, so it could never sign in");
+            }
+        }
+    }
+
+    fn names(&mut self) {
+        let origin = &self.config.audit.origin;
+        if origin.contains(|c: char| c.is_whitespace() || c == '+') {
+            self.fault("audit.origin", "must have no spaces and no + (C2SP signed note key name)");
+        }
+        if let Err(why) = tracing_subscriber::EnvFilter::try_new(&self.config.log.filter) {
+            self.fault("log.filter", format!("is not a tracing filter: {why}"));
+        }
+        if self.config.bars.versions.is_empty() {
+            self.fault("bars.versions", "takes no version of BaRS, so every message would be refused");
+        }
+        if self.config.bars.use_cases.is_empty() {
+            self.fault("bars.use_cases", "takes no use case, so every message would be refused");
+        }
+    }
+
+    /// A name that may stand once in its list.
+    fn once(&mut self, seen: &mut BTreeMap<String, String>, path: &str, name: &str) {
+        if let Some(first) = seen.insert(name.to_owned(), path.to_owned()) {
+            let line = self.loaded.at(&first).line;
+            self.fault(path, format!("'{name}' is there already (line {line})"));
+        }
+    }
+}
+
+/// SMART v2: `system/Type.cruds`. <https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html>
+fn is_scope(text: &str) -> bool {
+    let Some((kind, rights)) = text.strip_prefix("system/").and_then(|rest| rest.split_once('.')) else { return false };
+    let named =
+        kind == "*" || (kind.starts_with(|c: char| c.is_ascii_uppercase()) && kind.chars().all(char::is_alphanumeric));
+    let mut order = "cruds".chars();
+    named && !rights.is_empty() && rights.chars().all(|right| order.any(|known| known == right))
+}
