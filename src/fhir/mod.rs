@@ -11,6 +11,7 @@ pub mod dates;
 pub mod ids;
 pub mod index;
 pub mod logical;
+pub mod observation;
 pub mod outcome;
 pub mod parameters;
 pub mod provenance;

@@ -14,12 +14,8 @@ pub const SWEMWBS_RAW: std::ops::RangeInclusive<i64> = 7..=35;
 /// What each ONS4 item may be.
 pub const ONS4_ITEM: std::ops::RangeInclusive<i64> = 0..=10;
 /// The ONS4 items, as events of `entries.csv`, each with the beginning of the words that name it in a link id.
-pub const ONS4: [(&str, &str); 4] = [
-    ("ons4-satisfaction", "satis"),
-    ("ons4-worthwhile", "worth"),
-    ("ons4-happiness", "happ"),
-    ("ons4-anxiety", "anx"),
-];
+pub const ONS4: [(&str, &str); 4] =
+    [("ons4-satisfaction", "satis"), ("ons4-worthwhile", "worth"), ("ons4-happiness", "happ"), ("ons4-anxiety", "anx")];
 
 /// Metric scores of raw totals 7 to 35. Text, so that no digit is lost.
 const METRIC: [&str; 29] = [
