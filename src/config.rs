@@ -271,6 +271,7 @@ mod sections {
     #[serde(deny_unknown_fields)]
     pub struct Access {
         pub token_seconds: u64,
+        pub key_file: String,
         #[serde(default)]
         pub clients: Vec<Client>,
     }

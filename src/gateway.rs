@@ -64,9 +64,9 @@ impl Gateway {
                 config.intake.emis.recipients.push(code.clone());
             }
         }
+        let access = Access::load(&config).map_err(OpenFault::Config)?;
         let signer = signer(&config)?;
         let store = Store::open(&config.store, signer).await?;
-        let access = Access::default();
         Ok(Self {
             config: Arc::new(config),
             place: Arc::new(place),
