@@ -74,6 +74,7 @@ impl Gateway {
             access: Arc::new(access),
             store,
             clock,
+            caseloads: Arc::default(),
         })
     }
 }
