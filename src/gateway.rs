@@ -74,6 +74,7 @@ impl Gateway {
             access: Arc::new(access),
             store,
             clock,
+            caseloads: Arc::default(),
         })
     }
 }
@@ -182,20 +183,12 @@ pub fn key_path(config: &Config) -> Option<PathBuf> {
     if !config.audit.key_file.is_empty() {
         return Some(PathBuf::from(&config.audit.key_file));
     }
-    store_path(config).map(|path| beside(&path, "audit-key.pem"))
+    config.beside_store("audit-key.pem")
 }
 
 /// Where the log's public key is kept, beside the signing key: `fingerpost.db.audit-key.pub`.
 pub fn public_key_path(config: &Config) -> Option<PathBuf> {
     key_path(config).map(|path| path.with_extension("pub"))
-}
-
-/// `fingerpost.db` -> `fingerpost.db.audit-key.pem`.
-fn beside(path: &Path, what: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(what);
-    PathBuf::from(name)
 }
 
 fn signer(config: &Config) -> Result<Signer, OpenFault> {
