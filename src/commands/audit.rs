@@ -43,7 +43,9 @@ enum What {
         nhs_number: String,
     },
     /// Print AuditEvents as NDJSON, or write the log to a folder that verifies by itself
-    #[command(after_help = "Example:\n  fingerpost audit export > events.ndjson\n  fingerpost audit export --to /mnt/copy")]
+    #[command(
+        after_help = "Example:\n  fingerpost audit export > events.ndjson\n  fingerpost audit export --to /mnt/copy"
+    )]
     Export {
         /// A new or empty folder for the log itself (C2SP tlog-tiles and the entries)
         #[arg(long, value_name = "DIR")]
@@ -133,8 +135,7 @@ impl Verify {
             None => public_key_path(&open::config(options)?)
                 .ok_or_else(|| Failure::usage("--key: name the log's public key"))?,
         };
-        Verifier::from_vkey(text_of(&path)?.trim())
-            .map_err(|why| Failure::usage(format!("{}: {why}", path.display())))
+        Verifier::from_vkey(text_of(&path)?.trim()).map_err(|why| Failure::usage(format!("{}: {why}", path.display())))
     }
 }
 
@@ -163,7 +164,11 @@ async fn print_proof(options: &Options, id: &str) -> Result<(), Failure> {
     let proof = prove(&gateway.store, id).await?;
     gateway.store.close().await;
     let proof = proof.ok_or_else(|| Failure::input("there is no entry of that id"))?;
-    if options.json { out::json(&json!({"id": id, "proof": proof})) } else { out::write(proof.as_bytes()) }
+    if options.json {
+        out::json(&json!({"id": id, "proof": proof}))
+    } else {
+        out::write(proof.as_bytes())
+    }
     Ok(())
 }
 
@@ -172,7 +177,11 @@ async fn disclose(options: &Options, nhs_number: &str) -> Result<(), Failure> {
     let gateway = open::gateway(options).await?;
     let list = disclosure(&gateway.store, &number, open::operator(&gateway), gateway.clock.now()).await?;
     gateway.store.close().await;
-    if options.json { out::json(&list) } else { out::say(list.to_string().trim_end()) }
+    if options.json {
+        out::json(&list)
+    } else {
+        out::say(list.to_string().trim_end())
+    }
     Ok(())
 }
 
@@ -207,11 +216,8 @@ async fn write_folder(gateway: &Gateway, folder: &Path, as_json: bool) -> Result
 
 async fn print_events(gateway: &Gateway) -> Result<(), ExportFault> {
     let config = &gateway.config;
-    let observer = Observer {
-        ods: config.gateway.ods.as_str(),
-        name: &config.gateway.name,
-        base_url: &config.serve.base_url,
-    };
+    let observer =
+        Observer { ods: config.gateway.ods.as_str(), name: &config.gateway.name, base_url: &config.serve.base_url };
     export::events(&gateway.store, observer, &mut out::Lines).await?;
     Ok(())
 }
