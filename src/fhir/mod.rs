@@ -10,6 +10,7 @@ pub mod dates;
 pub mod ids;
 pub mod index;
 pub mod outcome;
+pub mod pages;
 pub mod parameters;
 pub mod provenance;
 pub mod task;
