@@ -19,6 +19,7 @@ mod open;
 mod out;
 mod progress;
 mod route;
+mod token;
 
 pub use failure::Failure;
 
@@ -52,6 +53,7 @@ enum Command {
     Held(held::Held),
     Route(route::Route),
     Ledger(ledger::Ledger),
+    Token(token::Token),
 }
 
 /// Runs the command that the process was started with.
@@ -75,5 +77,6 @@ async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
         Command::Held(command) => command.run(options).await,
         Command::Route(command) => command.run(options).await,
         Command::Ledger(command) => command.run(options).await,
+        Command::Token(command) => command.run(options).await,
     }
 }
