@@ -113,12 +113,12 @@ async fn admit<'a>(
     })?;
     let open = matches!(asked, Ok(Interaction::Capabilities));
     if !open {
-        exchange.caller = Some(who::authenticate(&edge.gateway, parts).await?);
+        exchange.caller = Some(who::authenticate(&edge.gateway, parts)?);
     }
     let interaction = asked.as_ref().map_err(Clone::clone)?;
     form.as_ref().map_err(Clone::clone)?;
     if !open && !matches!(interaction, Interaction::Bundle) {
-        who::may(exchange.caller()?, interaction.word(), interaction.kind())?;
+        exchange.caller()?.may(interaction.word(), interaction.kind())?;
     }
     exchange.body = read_body(body, edge.gateway.config.serve.body_bytes_max).await?;
     if parts.method == Method::POST && matches!(interaction, Interaction::Search { .. }) {
@@ -199,7 +199,7 @@ pub(super) async fn perform(exchange: &Exchange, interaction: Interaction) -> To
     }
 }
 
-async fn refuse(exchange: &Exchange, interaction: Option<&Interaction>, rejection: Rejection) -> Told {
+pub(super) async fn refuse(exchange: &Exchange, interaction: Option<&Interaction>, rejection: Rejection) -> Told {
     refuse_as(exchange, interaction, rejection, Record::default()).await
 }
 

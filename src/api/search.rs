@@ -9,12 +9,12 @@ mod query;
 
 use super::answer::{Answer, Answered, Record, Refusal};
 use super::exchange::Exchange;
-use super::{read, redact, who};
+use super::{read, redact};
 use crate::fhir::{outcome, pages};
 use crate::rejection::{IssueType, Rejection};
 use crate::store::Search;
 
-pub use query::{Reading, read_query};
+pub use query::{Reading, period as read_period, read_query};
 
 /// Resources on a page where the caller does not say.
 pub const COUNT_DEFAULT: usize = 50;
@@ -47,7 +47,7 @@ async fn page(exchange: &Exchange, kind: &'static str, redacted: &str) -> Answer
             ids: reading.ids,
             updated: reading.updated,
             criteria: reading.criteria,
-            visible: who::visible(exchange.caller()?),
+            visible: exchange.caller()?.visible(),
             newest_first: false,
             count: if counting { 1 } else { count },
             after: cursor::read(exchange)?,

@@ -162,8 +162,12 @@ fn within(name: &str, value: &str) -> Result<Test, Rejection> {
     Ok(Test::Within { from: text(from), to: text(to) })
 }
 
-/// A prefixed date as `[from, to)`. <https://hl7.org/fhir/R4/search.html#prefix>
-fn period(name: &str, value: &str) -> Result<(Option<Timestamp>, Option<Timestamp>), Rejection> {
+/// A prefixed date as `[from, to)`.
+///
+/// # Errors
+/// 400.
+/// <https://hl7.org/fhir/R4/search.html#prefix>
+pub fn period(name: &str, value: &str) -> Result<(Option<Timestamp>, Option<Timestamp>), Rejection> {
     let prefixed = value.len() > 2 && value.is_char_boundary(2) && value.starts_with(|c: char| c.is_ascii_lowercase());
     let (prefix, date) = if prefixed { value.split_at(2) } else { ("eq", value) };
     // An offset's plus sign arrives as a space where the caller did not escape it.
