@@ -94,7 +94,7 @@ impl House {
 #[test]
 fn every_command_helps_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 13] = [
         &["check"],
         &["migrate"],
         &["map"],
@@ -106,6 +106,7 @@ fn every_command_helps_with_an_example() {
         &["route", "explain"],
         &["ledger"],
         &["token"],
+        &["ingest"],
         &[],
     ];
     for command in commands {
@@ -367,4 +368,39 @@ fn a_token_is_for_development_only() {
     house.run(&["token", "--client", "me", "--role", "pool", "--ods", "!"]).expect(2);
     house.run(&["token", "--client", "me", "--role", "pool", "--ods", "FPE07", "--pool", "nowhere"]).expect(2);
     assert_eq!(house.interactions(), ["token", "token"]);
+}
+
+#[test]
+fn bundles_are_ingested_and_every_one_is_accounted_for() {
+    let house = House::new();
+    let folder = house.path().join("in");
+    fs::create_dir(&folder).unwrap();
+    for n in 1..=5 {
+        fs::write(folder.join(format!("{n}.json")), referrals::bars_message(n, "N84001").to_string()).unwrap();
+    }
+    fs::write(folder.join("6.json"), referrals::bars_message(6, "N99999").to_string()).unwrap();
+    let args = ["ingest", "--format", "bars", "in", "--json"];
+    let result = house.run(&args).expect(0).json();
+    assert_eq!((&result["received"], &result["committed"], &result["held"]), (&6.into(), &5.into(), &1.into()));
+    assert_eq!(result["messages"].as_array().unwrap().len(), 6);
+    let again = house.run(&args).expect(0).json();
+    assert_eq!((&again["duplicate"], &again["held"], &again["committed"]), (&5.into(), &1.into(), &0.into()));
+    house.run(&["ledger", "--summary"]).expect(0);
+
+    fs::write(folder.join("7.json"), "{\"resourceType\": \"Bund").unwrap();
+    fs::write(folder.join("8.xml"), b"<Bundle\0").unwrap();
+    fs::write(folder.join("9.json"), vec![b'['; 17 * 1024 * 1024]).unwrap();
+    let bad = house.run(&args).expect(1);
+    let result = bad.json();
+    assert_eq!((&result["received"], &result["rejected"], &result["unreadable"]), (&9.into(), &3.into(), &3.into()));
+    let sum: u64 = ["committed", "duplicate", "held", "rejected", "waiting", "withdrawn", "ignored"]
+        .iter()
+        .map(|count| result[*count].as_u64().unwrap())
+        .sum();
+    assert_eq!(sum, 9);
+    let text = house.run(&["ingest", "--format", "bars", "in/6.json"]).expect(0).out;
+    assert!(text.contains("practice-unknown"), "{text}");
+    house.run(&["ingest", "--format", "bars", "absent"]).expect(1);
+    house.run(&["ingest", "--format", "pigeon", "in"]).expect(2);
+    house.run(&["ingest", "--format", "bars"]).expect(2);
 }

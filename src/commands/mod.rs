@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 mod check;
 mod failure;
 mod held;
+mod ingest;
 mod ledger;
 mod map;
 mod migrate;
@@ -50,6 +51,7 @@ enum Command {
     Check(check::Check),
     Migrate(migrate::Migrate),
     Map(map::Map),
+    Ingest(ingest::Ingest),
     Held(held::Held),
     Route(route::Route),
     Ledger(ledger::Ledger),
@@ -74,6 +76,7 @@ async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
         Command::Check(command) => command.run(options),
         Command::Migrate(command) => command.run(options).await,
         Command::Map(command) => command.run(options).await,
+        Command::Ingest(command) => command.run(options).await,
         Command::Held(command) => command.run(options).await,
         Command::Route(command) => command.run(options).await,
         Command::Ledger(command) => command.run(options).await,
