@@ -114,7 +114,9 @@ impl Reference {
 
 /// Every fault of a configuration and all that it names.
 pub fn check(loaded: &Loaded) -> Vec<Fault> {
-    Reference::load(&loaded.config, &|path| loaded.at(path)).err().unwrap_or_default()
+    let mut faults = Reference::load(&loaded.config, &|path| loaded.at(path)).err().unwrap_or_default();
+    faults.extend(crate::outcome::entries::check());
+    faults
 }
 
 fn survey_place(config: &Config, at: &dyn Fn(&str) -> At) -> Result<(Place, Vec<Fault>), Vec<Fault>> {

@@ -94,7 +94,7 @@ impl House {
 #[test]
 fn every_command_helps_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 18] = [
         &["check"],
         &["migrate"],
         &["map"],
@@ -106,6 +106,11 @@ fn every_command_helps_with_an_example() {
         &["route", "explain"],
         &["ledger"],
         &["token"],
+        &["audit"],
+        &["audit", "verify"],
+        &["audit", "prove"],
+        &["audit", "disclosure"],
+        &["audit", "export"],
         &["ingest"],
         &[],
     ];
@@ -403,4 +408,56 @@ fn bundles_are_ingested_and_every_one_is_accounted_for() {
     house.run(&["ingest", "--format", "bars", "absent"]).expect(1);
     house.run(&["ingest", "--format", "pigeon", "in"]).expect(2);
     house.run(&["ingest", "--format", "bars"]).expect(2);
+}
+
+#[test]
+fn the_log_is_verified_proved_disclosed_and_exported() {
+    let house = House::new();
+    house.send(1, "N84001");
+    house.send(2, "N84001");
+    let report = house.run(&["audit", "verify", "--json"]).expect(0).json();
+    assert_eq!((&report["passed"], &report["entries"]), (&true.into(), &2.into()));
+    let number = referrals::nhs_number(1);
+    let list = house.run(&["audit", "disclosure", "--nhs-number", &number, "--json"]).expect(0).json();
+    assert_eq!(list["lines"].as_array().unwrap().len(), 1);
+    let text = house.run(&["audit", "disclosure", "--nhs-number", &number]).expect(0).out;
+    assert!(text.contains("surgery") && !text.contains("Synthetic1"), "{text}");
+    house.run(&["audit", "disclosure", "--nhs-number", "9990000000"]).expect(2);
+
+    let id = list["lines"][0]["entry"].as_str().unwrap();
+    let proof = house.run(&["audit", "prove", id]).expect(0).out;
+    fs::write(house.path().join("proof"), &proof).unwrap();
+    house.run(&["audit", "verify", "--proof", "proof"]).expect(0);
+    fs::write(house.path().join("proof"), proof.replacen('A', "B", 1)).unwrap();
+    house.run(&["audit", "verify", "--proof", "proof"]).expect(1);
+    house.run(&["audit", "prove", &Uuid::new_v4().to_string()]).expect(1);
+
+    let events = house.run(&["audit", "export"]).expect(0).out;
+    assert!(events.lines().count() >= 2);
+    assert!(events.lines().all(|line| line.contains("\"AuditEvent\"") && !line.contains(&number)));
+    house.run(&["audit", "export", "--to", "copy"]).expect(0);
+    house.run(&["audit", "export", "--to", "copy"]).expect(2);
+    house.run(&["audit", "verify", "copy"]).expect(0);
+}
+
+#[test]
+fn a_copied_log_verifies_with_the_public_key_alone_and_a_changed_one_does_not() {
+    let house = House::new();
+    house.send(1, "N84001");
+    let copy = house.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(house.path().join("fingerpost.db"), copy.join("fingerpost.db")).unwrap();
+    fs::copy(house.path().join("fingerpost.db.audit-key.pub"), copy.join("log.pub")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copied = copy.to_str().unwrap();
+    fingerpost(elsewhere.path(), &["audit", "verify", copied], &[]).expect(0);
+    let mut bytes = fs::read(copy.join("fingerpost.db")).unwrap();
+    let at = bytes.windows(15).position(|window| window == b"process-message").unwrap();
+    bytes[at] ^= 1;
+    fs::write(copy.join("fingerpost.db"), bytes).unwrap();
+    let ran = fingerpost(elsewhere.path(), &["audit", "verify", copied], &[]).expect(1);
+    assert!(ran.out.contains("THE AUDIT LOG IS NOT AS IT WAS WRITTEN"), "{}", ran.out);
+    fs::write(copy.join("fingerpost.db"), b"nothing").unwrap();
+    fingerpost(elsewhere.path(), &["audit", "verify", copied], &[]).expect(1);
+    fingerpost(elsewhere.path(), &["audit", "verify", copied, "--key", "absent"], &[]).expect(2);
 }

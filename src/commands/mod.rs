@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+mod audit;
 mod check;
 mod failure;
 mod held;
@@ -55,6 +56,7 @@ enum Command {
     Held(held::Held),
     Route(route::Route),
     Ledger(ledger::Ledger),
+    Audit(audit::Audit),
     Token(token::Token),
 }
 
@@ -80,6 +82,7 @@ async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
         Command::Held(command) => command.run(options).await,
         Command::Route(command) => command.run(options).await,
         Command::Ledger(command) => command.run(options).await,
+        Command::Audit(command) => command.run(options).await,
         Command::Token(command) => command.run(options).await,
     }
 }
