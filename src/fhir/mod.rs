@@ -6,9 +6,12 @@
 
 pub mod bundle;
 pub mod check;
+pub mod collection;
 pub mod dates;
 pub mod ids;
 pub mod index;
+pub mod logical;
+pub mod observation;
 pub mod outcome;
 pub mod parameters;
 pub mod provenance;

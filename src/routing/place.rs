@@ -171,6 +171,13 @@ impl Place {
     /// # Errors
     /// Every fault in its files.
     pub fn load(name: &str, files: &PlaceFiles) -> Result<Self, Vec<Fault>> {
+        let (place, faults) = Self::survey(name, files);
+        if faults.is_empty() { Ok(place) } else { Err(faults) }
+    }
+
+    /// All faults of a place, and what can be made of the rest: enough to check other files
+    /// against. Only [`Place::load`]'s result may be routed by.
+    pub fn survey(name: &str, files: &PlaceFiles) -> (Self, Vec<Fault>) {
         let mut faults = Vec::new();
         for file in FILES.iter().filter(|file| !files.texts.contains_key(**file)) {
             faults.push(Fault { file: files.path(file), line: 1, text: "the file is missing".into() });
@@ -184,7 +191,7 @@ impl Place {
         check::between(&place, &|file| files.path(file), &mut faults);
         faults.sort();
         faults.dedup();
-        if faults.is_empty() { Ok(place) } else { Err(faults) }
+        (place, faults)
     }
 
     /// A practice as it stands on a day; `None`: this place does not know it.
@@ -303,7 +310,9 @@ fn read_pools(files: &PlaceFiles, capacity: Capacity, faults: &mut Vec<Fault>) -
         let (pcn, employer) = (rows.named(row, "pcn"), rows.named(row, "employer"));
         let (code, fte) = (rows.ods(row, "employer_code"), rows.hundredths(row, "fte"));
         let (open, period) = (rows.flag(row, "open"), rows.period(row));
-        if let (Some(employer_code), Some(fte_hundredths), Some(period)) = (code, fte, period) {
+        // Figures that are no figures count as none, so that what names the pool is not at fault too.
+        let fte_hundredths = fte.unwrap_or(0);
+        if let (Some(employer_code), Some(period)) = (code, period) {
             let room = u64::from(fte_hundredths) * capacity.yearly * capacity.weeks / (100 * 52);
             let line = row.line;
             out.push(Pool { id, name, pcn, employer, employer_code, fte_hundredths, room, open, period, line });
