@@ -1,1 +1,3 @@
 //! parsing
+
+pub mod emis;
