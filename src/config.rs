@@ -75,13 +75,23 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn load_with_places(file: Option<&Path>, env: &[(String, String)]) -> Result<Loaded, Vec<Fault>> {
-        let mut loaded = load::layers(file, env)?;
-        let mut faults = check::settings(&loaded);
-        if let Err(fault) = loaded.read_store_url() {
-            faults.push(fault);
+        match Self::survey(file, env) {
+            (Some(loaded), faults) if faults.is_empty() => Ok(loaded),
+            (_, faults) => Err(faults),
+        }
+    }
+
+    /// All faults of the settings, and what can be made of those that have none: enough to look
+    /// at the files that they name. Only [`Config::load`]'s result may be run.
+    pub fn survey(file: Option<&Path>, env: &[(String, String)]) -> (Option<Loaded>, Vec<Fault>) {
+        let (mut loaded, mut faults) = load::layers(file, env);
+        if let Some(loaded) = &mut loaded {
+            faults.extend(check::settings(loaded));
+            faults.extend(loaded.read_store_url().err());
         }
         faults.sort();
-        if faults.is_empty() { Ok(loaded) } else { Err(faults) }
+        faults.dedup();
+        (loaded, faults)
     }
 
     /// A development gateway for tests and `demo`: its store in `data_dir`, an ephemeral loopback
@@ -89,7 +99,7 @@ impl Config {
     pub fn development(data_dir: &Path) -> Self {
         // The defaults are compiled in and a test loads them.
         #[allow(clippy::expect_used)]
-        let mut config = load::layers(None, &[]).expect("the compiled-in defaults are good").config;
+        let mut config = load::layers(None, &[]).0.expect("the compiled-in defaults are good").config;
         config.gateway.mode = Mode::Development;
         config.store.url = format!("sqlite:{}", data_dir.join("fingerpost.db").display());
         config.serve.listen = vec!["127.0.0.1:0".into()];

@@ -1,2 +1,5 @@
-//! b
-fn main() {}
+//! The `fingerpost` program. What it can do is in `fingerpost::commands`.
+
+fn main() -> std::process::ExitCode {
+    fingerpost::commands::run()
+}

@@ -13,14 +13,21 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+mod cancel;
+mod commit;
+mod legs;
+mod settle;
+
 use crate::audit::Agent;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::fhir::ids::OdsCode;
 use crate::mapping::SourceTree;
+use crate::parsing::Wish;
 use crate::rejection::Rejection;
 use crate::routing::Place;
-use crate::store::Store;
 use crate::store::commit::{Cause, DoorKey};
+use crate::store::{Store, StoreError};
 
 /// Everything that a leg of the path may ask: configuration, reference data, the store, the time.
 #[derive(Clone)]
@@ -51,7 +58,15 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// The word in holds, messages and metrics; also the mapping's name.
+    /// The mapping that reads it: a transaction's resources are read as a BaRS message's are.
+    pub const fn mapping(self) -> &'static str {
+        match self {
+            Self::Bars | Self::Fhir => "bars",
+            Self::EmisExtract => "emis-extract",
+        }
+    }
+
+    /// The word in holds, messages and metrics.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Bars => "bars",
@@ -130,11 +145,111 @@ pub enum Outcome {
     Withdrawn,
 }
 
+/// Times that a referral is taken down the path again because somebody else committed first.
+const RACES_MAX: usize = 5;
+
 /// Takes one received message down the whole path.
 ///
+/// Whatever comes of it is committed, audit entry included, when this returns: the caller tells
+/// the sender and adds no audit entry of its own.
+///
 /// # Errors
-/// The rejection that the sender is told; the message and its refusal are then already kept.
+/// The rejection that the sender is told. Where the store itself failed nothing was kept, and the
+/// sender is told to send it again.
 pub async fn process(gateway: &Gateway, received: Received) -> Result<Answer, Rejection> {
-    let _ = (gateway, received);
-    todo!()
+    for _ in 0..RACES_MAX {
+        match walk(gateway, &received).await {
+            Ok(answer) => return Ok(answer),
+            Err(Stop::Hold(held)) => return settle::hold(gateway, &received, held).await,
+            Err(Stop::Reject(rejection)) => return settle::reject(gateway, &received, rejection).await,
+            Err(Stop::Unkept(fault)) => return Err(fault.into()),
+            Err(Stop::Race) => {}
+        }
+    }
+    Err(StoreError::Overloaded.into())
+}
+
+/// The legs, each taking what the one before it made. Until `commit` returns nothing has been
+/// kept and the sender will send it again; after it, nothing can be lost.
+async fn walk(gateway: &Gateway, received: &Received) -> Result<Answer, Stop> {
+    let parsed = legs::parse(received)?;
+    let found = legs::look_up(gateway, received, parsed).await?;
+    if found.parsed.wish == Wish::Cancel {
+        return cancel::commit(gateway, received, found).await;
+    }
+    let mapped = legs::map(gateway, received, found)?;
+    let matched = legs::match_person(gateway, mapped).await?;
+    let routed = legs::route(gateway, received, matched).await?;
+    commit::commit(gateway, received, routed).await
+}
+
+/// Walks the legs that change nothing, and says in words what a commit would have come to. For
+/// looking before a replay.
+///
+/// # Errors
+/// The rejection that the sender would be told.
+pub async fn rehearse(gateway: &Gateway, received: &Received) -> Result<String, Rejection> {
+    match walk_to_route(gateway, received).await {
+        Ok(words) => Ok(words),
+        Err(Stop::Hold(held)) => {
+            let causes: Vec<_> = held.causes.iter().map(|(cause, why)| format!("{} ({why})", cause.word())).collect();
+            Ok(format!("would be held: {}", causes.join("; ")))
+        }
+        Err(Stop::Reject(rejection)) => Err(rejection),
+        Err(Stop::Race) => Err(StoreError::Overloaded.into()),
+        Err(Stop::Unkept(fault)) => Err(fault.into()),
+    }
+}
+
+async fn walk_to_route(gateway: &Gateway, received: &Received) -> Result<String, Stop> {
+    let parsed = legs::parse(received)?;
+    let found = legs::look_up(gateway, received, parsed).await?;
+    if found.parsed.wish == Wish::Cancel {
+        return Ok("would be withdrawn".to_owned());
+    }
+    let matched = legs::match_person(gateway, legs::map(gateway, received, found)?).await?;
+    let routed = legs::route(gateway, received, matched).await?;
+    Ok(format!("would be committed, to pool {}", routed.pool.pool()))
+}
+
+/// Why a referral leaves the path before its end.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Kept for a person to look at.
+    Hold(Held),
+    /// Refused; the sender is told why.
+    Reject(Rejection),
+    /// Somebody else committed first: look again.
+    Race,
+    /// The store failed: nothing is kept, and nobody may say that it is.
+    Unkept(StoreError),
+}
+
+/// What is known of a referral that must be held.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// The referral's logical id.
+    pub referral: String,
+    /// The practice, where known.
+    pub practice: Option<OdsCode>,
+    /// Why, each with words for the person who looks.
+    pub causes: Vec<(Cause, String)>,
+    /// What a replay starts from.
+    pub replay: String,
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Reject(rejection)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(fault: StoreError) -> Self {
+        match fault {
+            StoreError::Stale { .. } => Self::Race,
+            taken @ StoreError::Taken { .. } => Self::Reject(taken.into()),
+            other => Self::Unkept(other),
+        }
+    }
 }

@@ -5,9 +5,9 @@
 //! <https://c2sp.org/tlog-checkpoint>, <https://c2sp.org/signed-note>
 
 mod entry;
+pub mod key;
+pub mod note;
+pub mod tree;
 
 pub use entry::{Action, Agent, Entry, Kind, Outcome};
-
-/// Signs checkpoints. (Owned by the audit room; see `note`.)
-#[derive(Clone)]
-pub struct Signer {}
+pub use note::{Signer, Verifier};

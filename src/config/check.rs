@@ -24,6 +24,13 @@ pub fn settings(loaded: &Loaded) -> Vec<Fault> {
 }
 
 impl Loaded {
+    /// True for a required key of a listed table that was faulty, and so was not taken.
+    fn is_stand_in(&self, path: &str) -> bool {
+        let key = super::settings::general(path);
+        let required = super::keys::KEYS.iter().any(|known| known.required && known.path == key);
+        required && !self.places.contains_key(path)
+    }
+
     /// Takes the store's URL from `store.url_file`, where that is named.
     ///
     /// # Errors
@@ -66,6 +73,10 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn fault(&mut self, path: &str, text: impl AsRef<str>) {
+        // A key of a listed table without a place is a stand-in: its fault is listed already.
+        if path.contains("].") && self.loaded.is_stand_in(path) {
+            return;
+        }
         self.faults.push(self.loaded.at(path).fault(format!("{path}: {}", text.as_ref())));
     }
 

@@ -29,11 +29,10 @@ impl Loaded {
     }
 }
 
-/// Puts the layers together. `env` is the process's environment, or a test's.
-///
-/// # Errors
-/// Every fault of shape; faults between settings are `super::check`'s.
-pub fn layers(file: Option<&Path>, env: &[(String, String)]) -> Result<Loaded, Vec<Fault>> {
+/// Puts the layers together. `env` is the process's environment, or a test's. Settings with a
+/// fault are left out, so that the rest can still be looked at; with none, the result is good.
+/// Faults between settings are `super::check`'s.
+pub fn layers(file: Option<&Path>, env: &[(String, String)]) -> (Option<Loaded>, Vec<Fault>) {
     let mut faults = Vec::new();
     let mut chosen: BTreeMap<String, Setting> = BTreeMap::new();
     take(&mut chosen, read_checked(DEFAULTS_FILE, DEFAULTS, &mut faults));
@@ -42,19 +41,34 @@ pub fn layers(file: Option<&Path>, env: &[(String, String)]) -> Result<Loaded, V
     }
     let variables = read_env(env, &chosen, &mut faults);
     take(&mut chosen, check(variables, KEYS, &mut faults));
-    faults.sort();
-    faults.dedup();
-    let config = toml::Value::Table(assemble(chosen.values())).try_into::<Config>();
+    let fillers = fillers(&chosen);
+    let config = toml::Value::Table(assemble(chosen.values().chain(&fillers))).try_into::<Config>();
+    let places = chosen.into_iter().map(|(path, setting)| (path, setting.at)).collect();
     match config {
-        Ok(config) if faults.is_empty() => {
-            Ok(Loaded { config, places: chosen.into_iter().map(|(path, setting)| (path, setting.at)).collect() })
-        }
-        Err(why) if faults.is_empty() => {
+        Ok(config) => (Some(Loaded { config, places }), faults),
+        Err(why) => {
             let file = file.map_or_else(|| DEFAULTS_FILE.to_owned(), |file| file.display().to_string());
-            Err(vec![Fault { file, line: 1, text: why.message().to_owned() }])
+            faults.push(Fault { file, line: 1, text: why.message().to_owned() });
+            (None, faults)
         }
-        _ => Err(faults),
     }
+}
+
+/// Stand-ins for the keys that a listed table lacks or has wrong. They have no place, so nothing
+/// is said about them; the fault that made them necessary is listed already.
+fn fillers(chosen: &BTreeMap<String, Setting>) -> Vec<Setting> {
+    let mut out = Vec::new();
+    for row in chosen.values().filter(|setting| setting.path.ends_with(']')) {
+        let section = general(&row.path);
+        for key in KEYS.iter().filter(|key| key.required) {
+            let Some(name) = key.path.strip_prefix(&section).and_then(|rest| rest.strip_prefix('.')) else { continue };
+            let path = format!("{}.{name}", row.path);
+            if !chosen.contains_key(&path) {
+                out.push(Setting { path, value: key.shape.stand_in(), at: row.at.clone() });
+            }
+        }
+    }
+    out
 }
 
 fn take(chosen: &mut BTreeMap<String, Setting>, settings: Vec<Setting>) {

@@ -93,6 +93,18 @@ impl Shape {
         }
     }
 
+    /// A value of this shape for where a faulty one was left out.
+    pub fn stand_in(self) -> toml::Value {
+        match self {
+            Self::Texts | Self::OdsList | Self::WordsOf(_) | Self::Addresses => toml::Value::Array(Vec::new()),
+            Self::OneOf(words) => toml::Value::String(words.first().copied().unwrap_or("").to_owned()),
+            Self::Whole(least, _) => toml::Value::Integer(least),
+            Self::Number(least, _) => toml::Value::Float(least),
+            Self::Flag => toml::Value::Boolean(false),
+            _ => toml::Value::String("XXX".to_owned()),
+        }
+    }
+
     /// Reads what an environment variable says as a value of this shape; lists are comma-separated.
     pub fn from_text(self, text: &str) -> toml::Value {
         let as_text = || toml::Value::String(text.to_owned());

@@ -112,7 +112,7 @@ fn walk_value(value: &Value, path: &mut ElementPath, here: &str, issues: &mut Ve
     if path.current_element_is_resource() {
         return walk_resource(value, here, issues, depth + 1);
     }
-    if path.current_element_is_primitive() {
+    if path.current_element_is_primitive() || is_extension_url(path) {
         return check_primitive(value, path, here, issues);
     }
     match value.as_object() {
@@ -120,6 +120,13 @@ fn walk_value(value: &Value, path: &mut ElementPath, here: &str, issues: &mut Ve
         Some(members) => walk_members(members, path, here, issues, depth + 1),
         None => fault(issues, here, "this element must be an object"),
     }
+}
+
+/// True at an extension's `url`, which fhirbolt's tables do not list among the primitives.
+pub fn is_extension_url(path: &ElementPath) -> bool {
+    let mut parent = path.clone();
+    parent.pop();
+    path.current_element() == Some("url") && parent.current_element_is_extension()
 }
 
 fn check_primitive(value: &Value, path: &ElementPath, here: &str, issues: &mut Vec<Issue>) {
@@ -161,6 +168,13 @@ mod tests {
                 "Bundle.entry[0].resource.doNotPerform"
             ]
         );
+    }
+
+    #[test]
+    fn takes_extensions_with_their_urls() {
+        let extension = json!([{"url": "https://example.org/a", "extension": [{"url": "b", "valueString": "c"}]}]);
+        assert!(check(&json!({"resourceType": "Patient", "extension": extension})).is_ok());
+        assert!(check(&json!({"resourceType": "Patient", "extension": [{"url": 1}]})).is_err());
     }
 
     #[test]

@@ -4,12 +4,15 @@
 //! fhirbolt's element model checked every element name and type against R4 (JSON or XML).
 //! Numbers keep their digits (`arbitrary_precision`) and elements keep their order.
 
+pub mod bundle;
 pub mod check;
 pub mod dates;
 pub mod ids;
 pub mod index;
 pub mod outcome;
 pub mod parameters;
+pub mod provenance;
+pub mod task;
 pub mod version;
 pub mod wire;
 

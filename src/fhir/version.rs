@@ -31,6 +31,9 @@ pub fn content(mut resource: Value) -> Value {
         meta.shift_remove("versionId");
         meta.shift_remove("lastUpdated");
     }
+    if resource["meta"].as_object().is_some_and(Map::is_empty) {
+        resource.as_object_mut().map(|members| members.shift_remove("meta"));
+    }
     resource
 }
 

@@ -8,6 +8,12 @@ use uuid::Uuid;
 use crate::audit::Entry;
 use crate::fhir::ids::OdsCode;
 
+/// SHA-256 of some bytes, in hex.
+pub fn digest(bytes: &[u8]) -> String {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Everything that one event changes, in one transaction: resource versions and their search
 /// index, the message with its bytes, the ledger, holds, outbox rows and audit entries.
 #[derive(Debug, Default)]

@@ -8,12 +8,15 @@
 //! - **Once.** A [`commit::DoorKey`] can be taken once; a second commit with it is
 //!   [`StoreError::Taken`] and changes nothing.
 //! - **No lost update.** A write of version N needs version N-1 to be current, else `Stale`.
+//! - **One open episode a person.** A second one is `Stale`: read again, and link to the first.
 //! - **In the log.** A commit's audit entries are leaves of the Merkle log, and a signed
 //!   checkpoint covers them, in the same transaction.
 //! - **Order.** Outbox rows of one (queue, episode) are claimed one at a time, in order.
 //! - **Reads see commits.** A read that starts after a commit returned sees it.
 
 pub mod commit;
+pub mod fault;
+mod rows;
 pub mod staging;
 
 use bytes::Bytes;
@@ -201,16 +204,37 @@ impl Store {
     /// # Errors
     /// [`StoreError::Engine`] when it cannot be reached or its schema is not this version's.
     pub async fn open(config: &crate::config::Store, signer: crate::audit::Signer) -> Result<Self, StoreError> {
-        if config.url.starts_with("postgres") {
-            Ok(Self::Postgres(postgres::Postgres::open(config, signer).await?))
+        let url = url(config)?;
+        if url.starts_with("postgres") {
+            Ok(Self::Postgres(postgres::Postgres::open(config, &url, signer).await?))
         } else {
-            Ok(Self::Sqlite(sqlite::Sqlite::open(config, signer).await?))
+            Ok(Self::Sqlite(sqlite::Sqlite::open(config, &url, signer).await?))
+        }
+    }
+
+    /// Opens a store for reading alone, without the key that signs: for `audit verify` on a copy.
+    /// Commits are refused.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_to_read(config: &crate::config::Store) -> Result<Self, StoreError> {
+        let url = url(config)?;
+        if url.starts_with("postgres") {
+            Ok(Self::Postgres(postgres::Postgres::open_to_read(config, &url).await?))
+        } else {
+            Ok(Self::Sqlite(sqlite::Sqlite::open_to_read(config, &url).await?))
         }
     }
 
     /// Creates or upgrades the schema; says what it did, a line a step, nothing when nothing was due.
     pub async fn migrate(config: &crate::config::Store) -> Result<Vec<String>, StoreError> {
-        if config.url.starts_with("postgres") { postgres::migrate(config).await } else { sqlite::migrate(config).await }
+        let url = url(config)?;
+        if url.starts_with("postgres") { postgres::migrate(&url).await } else { sqlite::migrate(&url).await }
+    }
+
+    /// The faults that a test may ask for; see [`fault`].
+    pub fn faults(&self) -> &fault::Faults {
+        on!(self, engine => engine.faults())
     }
 
     /// Writes one commit whole; returns when it is durable.
@@ -220,7 +244,7 @@ impl Store {
 
     /// The current version of a resource; a deleted one is returned with `deleted` set.
     pub async fn read(&self, kind: &str, id: &str) -> Result<Option<Stored>, StoreError> {
-        on!(self, engine => engine.read(kind, id).await)
+        on!(self, engine => engine.read_resource(kind, id).await)
     }
 
     /// One version of a resource.
@@ -265,6 +289,12 @@ impl Store {
     /// One ledger row.
     pub async fn ledger_row(&self, id: &str) -> Result<Option<commit::LedgerRow>, StoreError> {
         on!(self, engine => engine.ledger_row(id).await)
+    }
+
+    /// How many ledger rows are in each state, `(state word, count)`, of one practice where given.
+    /// Read from the index alone.
+    pub async fn ledger_counts(&self, practice: Option<&str>) -> Result<Vec<(String, u64)>, StoreError> {
+        on!(self, engine => engine.ledger_counts(practice).await)
     }
 
     /// Counts of ignored candidates: `(practice, reason, count)`.
@@ -340,6 +370,17 @@ impl Store {
         on!(self, engine => engine.checkpoints().await)
     }
 
+    /// The newest audit position that resource versions, messages and outbox rows were committed
+    /// with: a log that does not reach it has lost its tail.
+    pub async fn highest_entry_seen(&self) -> Result<Option<u64>, StoreError> {
+        on!(self, engine => engine.highest_entry_seen().await)
+    }
+
+    /// Audit positions in `[from, from + count)` whose search columns do not agree with the entry.
+    pub async fn misindexed(&self, from: u64, count: usize) -> Result<Vec<u64>, StoreError> {
+        on!(self, engine => engine.misindexed(from, count).await)
+    }
+
     /// Does a trivial durable round trip; for `/readyz`.
     pub async fn ready(&self) -> Result<(), StoreError> {
         on!(self, engine => engine.ready().await)
@@ -349,6 +390,16 @@ impl Store {
     pub async fn close(&self) {
         on!(self, engine => engine.close().await)
     }
+}
+
+/// The store's URL, from the file that holds it where there is one.
+fn url(config: &crate::config::Store) -> Result<String, StoreError> {
+    if config.url_file.is_empty() {
+        return Ok(config.url.clone());
+    }
+    let text = std::fs::read_to_string(&config.url_file)
+        .map_err(|fault| StoreError::Engine(format!("store.url_file {} cannot be read: {fault}", config.url_file)))?;
+    Ok(text.trim().to_owned())
 }
 
 /// A search over audit entries.

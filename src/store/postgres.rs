@@ -9,12 +9,16 @@ use super::{EntrySearch, Page, Search, StoreError, Stored, commit};
 #[derive(Clone)]
 pub struct Postgres {}
 
-pub async fn migrate(config: &crate::config::Store) -> Result<Vec<String>, StoreError> {
+pub async fn migrate(url: &str) -> Result<Vec<String>, StoreError> {
     todo!()
 }
 
 impl Postgres {
-    pub async fn open(config: &crate::config::Store, signer: crate::audit::Signer) -> Result<Self, StoreError> {
+    pub async fn open(
+        config: &crate::config::Store,
+        url: &str,
+        signer: crate::audit::Signer,
+    ) -> Result<Self, StoreError> {
         todo!()
     }
 
@@ -22,7 +26,7 @@ impl Postgres {
         todo!()
     }
 
-    pub async fn read(&self, kind: &str, id: &str) -> Result<Option<Stored>, StoreError> {
+    pub async fn read_resource(&self, kind: &str, id: &str) -> Result<Option<Stored>, StoreError> {
         todo!()
     }
 
@@ -59,6 +63,26 @@ impl Postgres {
     }
 
     pub async fn ledger_row(&self, id: &str) -> Result<Option<commit::LedgerRow>, StoreError> {
+        todo!()
+    }
+
+    pub async fn open_to_read(config: &crate::config::Store, url: &str) -> Result<Self, StoreError> {
+        todo!()
+    }
+
+    pub fn faults(&self) -> &super::fault::Faults {
+        todo!()
+    }
+
+    pub async fn ledger_counts(&self, practice: Option<&str>) -> Result<Vec<(String, u64)>, StoreError> {
+        todo!()
+    }
+
+    pub async fn highest_entry_seen(&self) -> Result<Option<u64>, StoreError> {
+        todo!()
+    }
+
+    pub async fn misindexed(&self, from: u64, count: usize) -> Result<Vec<u64>, StoreError> {
         todo!()
     }
 

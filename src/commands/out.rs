@@ -1,0 +1,47 @@
+//! Writing to stdout and stderr. A reader that has gone away (`| head`) ends the command quietly.
+
+use std::io::{ErrorKind, Write};
+
+/// Writes text and a line end to stdout.
+pub fn say(text: impl AsRef<str>) {
+    write(text.as_ref().as_bytes());
+    write(b"\n");
+}
+
+/// Writes bytes to stdout as they are.
+pub fn write(bytes: &[u8]) {
+    if let Err(why) = std::io::stdout().lock().write_all(bytes) {
+        // Nobody reads: there is nothing left to do. Anything else (a full disk) is a fault.
+        std::process::exit(if why.kind() == ErrorKind::BrokenPipe { 0 } else { 3 });
+    }
+}
+
+/// Writes a value as indented JSON.
+pub fn json(value: &impl serde::Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => say(text),
+        Err(why) => warn(&format!("cannot be shown as JSON: {why}")),
+    }
+}
+
+/// Writes text and a line end to stderr; that nobody reads it changes nothing.
+pub fn warn(text: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
+/// Lays rows out in columns as wide as their widest cell; the last is not padded.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out.trim_end().to_owned()
+}

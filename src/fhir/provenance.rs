@@ -1,0 +1,79 @@
+//! The Provenance of a referral: which message it came from, what read it, and where it went.
+//! <https://hl7.org/fhir/R4/provenance.html>
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::ids::ODS;
+use crate::clock::instant;
+
+/// The extension that holds the routing decision, as JSON text.
+pub const ROUTE: &str = "https://fingerpost.dev/StructureDefinition/route-decision";
+/// The extension that holds the lineage of each mapped element, as JSON text.
+pub const LINEAGE: &str = "https://fingerpost.dev/StructureDefinition/lineage";
+/// The system of message ids.
+pub const MESSAGE: &str = "https://fingerpost.dev/id/message";
+
+/// What a referral's Provenance says.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The Provenance's logical id.
+    pub id: &'a str,
+    /// What it is about, `Type/id`.
+    pub targets: &'a [String],
+    /// The message's id and the SHA-256 of its bytes.
+    pub message: (&'a str, &'a str),
+    /// The mapping and its version.
+    pub mapping: &'a str,
+    /// The sender's ODS code.
+    pub sender: &'a str,
+    /// When the sender wrote it, if it said so.
+    pub written_at: Option<Timestamp>,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// The routing decision as JSON text.
+    pub route: &'a str,
+    /// The lineage as JSON text.
+    pub lineage: &'a str,
+}
+
+/// The Provenance of a referral that came in as one message.
+pub fn of_referral(source: Source<'_>) -> Value {
+    let targets: Vec<Value> = source.targets.iter().map(|target| json!({"reference": target})).collect();
+    let mut provenance = json!({
+        "resourceType": "Provenance",
+        "id": source.id,
+        "meta": {"profile": ["https://fhir.hl7.org.uk/StructureDefinition/UKCore-Provenance"]},
+        "extension": [
+            {"url": ROUTE, "valueString": source.route},
+            {"url": LINEAGE, "valueString": source.lineage},
+        ],
+        "target": targets,
+        "recorded": instant(source.received_at),
+        "activity": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation", "code": "CREATE"}]},
+        "agent": [
+            {"type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "author"}]},
+             "who": {"identifier": {"system": ODS, "value": source.sender}}},
+            {"type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "assembler"}]},
+             "who": {"display": format!("Fingerpost, mapping {}", source.mapping)}},
+        ],
+        "entity": [{"role": "source", "what": {
+            "identifier": {"system": MESSAGE, "value": source.message.0},
+            "display": format!("SHA-256 {}", source.message.1),
+        }}],
+    });
+    if let Some(at) = source.written_at {
+        provenance["occurredDateTime"] = json!(instant(at));
+    }
+    provenance
+}
+
+/// When the sender wrote the message that a Provenance tells of.
+pub fn written_at(provenance: &Value) -> Option<Timestamp> {
+    provenance["occurredDateTime"].as_str()?.parse().ok()
+}
+
+/// The routing decision's JSON text in a Provenance.
+pub fn route(provenance: &Value) -> Option<&str> {
+    super::each(&provenance["extension"]).find(|e| e["url"].as_str() == Some(ROUTE))?["valueString"].as_str()
+}

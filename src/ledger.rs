@@ -1,0 +1,239 @@
+//! The ledger: every referral received, each in exactly one state, and whether that adds up.
+//!
+//! Pure, over rows that the store gave. It reconciles when the ledger's rows, the holds and the
+//! ServiceRequests that are kept tell the same story; each way in which they do not is named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::store::commit::{Hold, LedgerRow, LedgerState};
+
+/// The most departures that are named one by one; the rest are counted.
+pub const FAULTS_MAX: usize = 100;
+
+/// What the ledger is reckoned from.
+#[derive(Debug)]
+pub struct Books<'a> {
+    /// The rows asked for.
+    pub rows: &'a [LedgerRow],
+    /// All holds that are not over.
+    pub holds: &'a [Hold],
+    /// Counts of ignored candidates that belong to the question.
+    pub ignored: u64,
+    /// The ids of every ServiceRequest that is kept.
+    pub referrals: &'a BTreeSet<String>,
+    /// True when `rows` are all rows, so that what has no row is seen too.
+    pub whole: bool,
+}
+
+/// How many are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// All that came in.
+    pub received: u64,
+    /// One half has come and the other may still.
+    pub waiting: u64,
+    /// With somebody.
+    pub open: u64,
+    /// Ended and written back.
+    pub closed: u64,
+    /// Given back to the referrer.
+    pub returned: u64,
+    /// A person must look.
+    pub held: u64,
+    /// Deleted at source.
+    pub withdrawn: u64,
+    /// Not a referral for here; nothing is kept.
+    pub ignored: u64,
+}
+
+/// One referral's line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// The ServiceRequest's id.
+    pub id: String,
+    /// The message that brought it last.
+    pub message: String,
+    /// The practice's ODS code.
+    pub practice: Option<String>,
+    /// The state.
+    pub state: LedgerState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whom or what it waits for.
+    pub waiting_on: String,
+    /// When it was first received.
+    pub received_at: Timestamp,
+}
+
+/// The ledger as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ledger {
+    /// When it was reckoned.
+    pub as_of: Timestamp,
+    /// The totals.
+    pub totals: Totals,
+    /// True when everything adds up.
+    pub reconciles: bool,
+    /// Each way in which it does not.
+    pub faults: Vec<String>,
+    /// A line a referral; left out of a summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrals: Option<Vec<Line>>,
+}
+
+/// Reckons the ledger.
+pub fn reckon(as_of: Timestamp, books: &Books<'_>) -> Ledger {
+    let mut faults = departures(books);
+    if faults.len() > FAULTS_MAX {
+        let more = faults.len() - FAULTS_MAX;
+        faults.truncate(FAULTS_MAX);
+        faults.push(format!("and {more} more"));
+    }
+    Ledger {
+        as_of,
+        totals: totals(books),
+        reconciles: faults.is_empty(),
+        faults,
+        referrals: Some(books.rows.iter().map(line).collect()),
+    }
+}
+
+fn totals(books: &Books<'_>) -> Totals {
+    let mut totals = Totals { ignored: books.ignored, ..Totals::default() };
+    for row in books.rows {
+        *match row.state {
+            LedgerState::Waiting => &mut totals.waiting,
+            LedgerState::Open => &mut totals.open,
+            LedgerState::Closed => &mut totals.closed,
+            LedgerState::Returned => &mut totals.returned,
+            LedgerState::Held => &mut totals.held,
+            LedgerState::Withdrawn => &mut totals.withdrawn,
+        } += 1;
+    }
+    totals.received = books.rows.len() as u64 + books.ignored;
+    totals
+}
+
+fn line(row: &LedgerRow) -> Line {
+    Line {
+        id: row.id.clone(),
+        message: row.message.to_string(),
+        practice: row.practice.as_ref().map(ToString::to_string),
+        state: row.state,
+        since: row.since,
+        waiting_on: row.waiting_on.clone(),
+        received_at: row.received_at,
+    }
+}
+
+/// Where rows, holds and ServiceRequests do not tell the same story.
+fn departures(books: &Books<'_>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut states: BTreeMap<&str, LedgerState> = BTreeMap::new();
+    let held: BTreeSet<&str> = books.holds.iter().filter_map(|hold| hold.referral.as_deref()).collect();
+    for row in books.rows {
+        if states.insert(&row.id, row.state).is_some() {
+            faults.push(format!("{} is in the ledger more than once", row.id));
+        }
+        let kept = books.referrals.contains(&row.id);
+        match row.state {
+            LedgerState::Open | LedgerState::Closed | LedgerState::Returned if !kept => {
+                faults.push(format!("{} is {} but has no ServiceRequest", row.id, row.state.word()));
+            }
+            LedgerState::Held if !held.contains(row.id.as_str()) => {
+                faults.push(format!("{} is held but no hold says why", row.id));
+            }
+            LedgerState::Open if row.waiting_on.is_empty() => {
+                faults.push(format!("{} is open but with nobody", row.id));
+            }
+            _ => {}
+        }
+        if row.since < row.received_at {
+            faults.push(format!("{} has been {} since before it was received", row.id, row.state.word()));
+        }
+    }
+    if books.whole {
+        let missing = |id: &&str| !states.contains_key(id);
+        faults
+            .extend(held.iter().copied().filter(missing).map(|id| format!("{id} has a hold but is not in the ledger")));
+        let kept = books.referrals.iter().map(String::as_str);
+        faults.extend(kept.filter(missing).map(|id| format!("{id} is kept but is not in the ledger")));
+    }
+    faults
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::store::commit::Cause;
+    use uuid::Uuid;
+
+    fn row(id: &str, state: LedgerState) -> LedgerRow {
+        let at = Timestamp::UNIX_EPOCH;
+        let waiting_on = "bootle".to_owned();
+        LedgerRow { id: id.into(), message: Uuid::nil(), practice: None, state, since: at, waiting_on, received_at: at }
+    }
+
+    fn hold(referral: &str) -> Hold {
+        Hold {
+            id: Uuid::nil(),
+            cause: Cause::Incomplete,
+            channel: "bars".into(),
+            received_at: Timestamp::UNIX_EPOCH,
+            source: String::new(),
+            practice: None,
+            detail: String::new(),
+            count: 1,
+            referral: Some(referral.into()),
+            replay: String::new(),
+        }
+    }
+
+    fn ids(ids: &[&str]) -> BTreeSet<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    #[test]
+    fn books_that_agree_reconcile() {
+        let rows = [row("a", LedgerState::Open), row("b", LedgerState::Held), row("c", LedgerState::Withdrawn)];
+        let (holds, referrals) = ([hold("b")], ids(&["a"]));
+        let books = Books { rows: &rows, holds: &holds, ignored: 4, referrals: &referrals, whole: true };
+        let ledger = reckon(Timestamp::UNIX_EPOCH, &books);
+        assert!(ledger.reconciles, "{:?}", ledger.faults);
+        assert_eq!(
+            ledger.totals,
+            Totals { received: 7, open: 1, held: 1, withdrawn: 1, ignored: 4, ..Totals::default() }
+        );
+    }
+
+    #[test]
+    fn each_way_of_not_agreeing_is_named() {
+        let mut early = row("e", LedgerState::Waiting);
+        early.received_at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1);
+        let mut alone = row("f", LedgerState::Open);
+        alone.waiting_on.clear();
+        let rows =
+            [row("a", LedgerState::Open), row("a", LedgerState::Open), row("b", LedgerState::Held), early, alone];
+        let (holds, referrals) = ([hold("d")], ids(&["a", "c", "f"]));
+        let books = Books { rows: &rows, holds: &holds, ignored: 0, referrals: &referrals, whole: true };
+        let ledger = reckon(Timestamp::UNIX_EPOCH, &books);
+        assert!(!ledger.reconciles);
+        assert_eq!(
+            ledger.faults,
+            [
+                "a is in the ledger more than once",
+                "b is held but no hold says why",
+                "e has been waiting since before it was received",
+                "f is open but with nobody",
+                "d has a hold but is not in the ledger",
+                "c is kept but is not in the ledger",
+            ]
+        );
+        let part = Books { whole: false, ..books };
+        assert_eq!(reckon(Timestamp::UNIX_EPOCH, &part).faults.len(), 4);
+    }
+}

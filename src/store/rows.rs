@@ -1,0 +1,152 @@
+//! How the contract's values are written as columns: the words, lists and instants that both
+//! engines keep alike, so that a store can be read by a person and moved between engines.
+//! Pure; knows no SQL.
+
+use jiff::Timestamp;
+
+use super::StoreError;
+use super::commit::{IndexRow, LedgerState};
+use crate::audit::Entry;
+
+/// An audit entry's reference to a patient.
+pub(super) const ROLE_PATIENT: i16 = 1;
+/// An audit entry's reference to any other resource, without its version.
+pub(super) const ROLE_ENTITY: i16 = 2;
+/// A checkpoint is kept at each multiple of this many entries, and at the newest size.
+pub(super) const CHECKPOINT_EVERY: u64 = 1000;
+/// Greatest text of valid Unicode that begins with a prefix: the prefix and this.
+pub(super) const LAST_CHARACTER: char = '\u{10FFFF}';
+
+/// Microseconds since 1970, as instants are stored.
+pub(super) fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// The instant of a stored number of microseconds.
+pub(super) fn instant(micros: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(micros).map_err(|_| damaged("an instant"))
+}
+
+/// The instants from the beginning of a UTC date to its end.
+pub(super) fn day_bounds(day: &str) -> Result<(Timestamp, Timestamp), StoreError> {
+    let fault = || StoreError::Engine("a day is written YYYY-MM-DD".into());
+    let date: jiff::civil::Date = day.parse().map_err(|_| fault())?;
+    let at = |date: jiff::civil::Date| date.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
+    let next = date.tomorrow().map_err(|_| fault())?;
+    Ok((at(date).map_err(|_| fault())?, at(next).map_err(|_| fault())?))
+}
+
+/// A stored value that is not what was written: the store's files were changed or are damaged.
+pub(super) fn damaged(what: &str) -> StoreError {
+    StoreError::Engine(format!("{what} in the store is not readable: the store is damaged"))
+}
+
+/// Index rows as one text, sorted and without repeats.
+pub(super) fn pack_index(rows: &[IndexRow]) -> (Vec<IndexRow>, String) {
+    let mut rows = rows.to_vec();
+    rows.sort();
+    rows.dedup();
+    let list: Vec<(u8, &str, &str)> =
+        rows.iter().map(|row| (row.param, row.value.as_str(), row.extra.as_str())).collect();
+    // Numbers and texts always serialise.
+    let text = serde_json::to_string(&list).unwrap_or_default();
+    (rows, text)
+}
+
+/// The rows in a packed text.
+pub(super) fn unpack_index(text: &str) -> Result<Vec<IndexRow>, StoreError> {
+    let list: Vec<(u8, String, String)> = serde_json::from_str(text).map_err(|_| damaged("an index row"))?;
+    Ok(list.into_iter().map(|(param, value, extra)| IndexRow { param, value, extra }).collect())
+}
+
+/// Resource versions as one text.
+pub(super) fn pack_resources(resources: &[(String, String, u32)]) -> String {
+    serde_json::to_string(resources).unwrap_or_default()
+}
+
+/// The resource versions in a packed text.
+pub(super) fn unpack_resources(text: &str) -> Result<Vec<(String, String, u32)>, StoreError> {
+    serde_json::from_str(text).map_err(|_| damaged("an outbox row"))
+}
+
+/// The state that a ledger word names.
+pub(super) fn ledger_state(word: &str) -> Result<LedgerState, StoreError> {
+    use LedgerState::{Closed, Held, Open, Returned, Waiting, Withdrawn};
+    [Waiting, Open, Closed, Returned, Held, Withdrawn]
+        .into_iter()
+        .find(|state| state.word() == word)
+        .ok_or_else(|| damaged("a ledger state"))
+}
+
+/// The outcome word of a message, as the constant that `Message` wants.
+pub(super) fn message_outcome(word: &str) -> Result<&'static str, StoreError> {
+    ["committed", "held", "rejected", "duplicate", "withdrawn", "waiting", "ignored"]
+        .into_iter()
+        .find(|known| *known == word)
+        .ok_or_else(|| damaged("a message's outcome"))
+}
+
+/// What an audit entry is found by, taken from the entry itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EntryColumns {
+    pub agent: String,
+    pub action: String,
+    pub outcome: String,
+    pub interaction: String,
+    /// `(role, reference)`, sorted.
+    pub references: Vec<(i16, String)>,
+}
+
+impl EntryColumns {
+    pub(super) fn of(entry: &Entry) -> Self {
+        let patients = entry.patients.iter().map(|reference| (ROLE_PATIENT, reference.clone()));
+        let entities = entry.entities.iter().map(|reference| (ROLE_ENTITY, unversioned(reference).to_owned()));
+        let mut references: Vec<_> = patients.chain(entities).collect();
+        references.sort();
+        references.dedup();
+        Self {
+            agent: entry.agent.client.clone(),
+            action: format!("{:?}", entry.action),
+            outcome: outcome_digit(entry.outcome).to_owned(),
+            interaction: entry.interaction.clone(),
+            references,
+        }
+    }
+}
+
+/// FHIR's digit for an outcome.
+fn outcome_digit(outcome: crate::audit::Outcome) -> &'static str {
+    match outcome {
+        crate::audit::Outcome::Success => "0",
+        crate::audit::Outcome::MinorFailure => "4",
+        crate::audit::Outcome::SeriousFailure => "8",
+    }
+}
+
+/// `Type/id` of a reference that may carry a version.
+pub(super) fn unversioned(reference: &str) -> &str {
+    reference.split_once("/_history/").map_or(reference, |(resource, _)| resource)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn index_rows_survive_packing_sorted_and_once() {
+        let row = |param, value: &str| IndexRow { param, value: value.into(), extra: "\u{1}\"\n".into() };
+        let (rows, text) = pack_index(&[row(9, "b"), row(3, "a"), row(9, "b")]);
+        assert_eq!(rows, [row(3, "a"), row(9, "b")]);
+        assert_eq!(unpack_index(&text).unwrap(), rows);
+        assert!(unpack_index("[[").is_err());
+    }
+
+    #[test]
+    fn a_day_is_the_whole_utc_day_and_nothing_else_is_a_day() {
+        let (from, to) = day_bounds("2026-03-29").unwrap();
+        assert_eq!(to.duration_since(from).as_hours(), 24);
+        assert!(day_bounds("29/03/2026").is_err());
+        assert!(day_bounds("").is_err());
+    }
+}
