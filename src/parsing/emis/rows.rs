@@ -106,6 +106,16 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// A record that was taken off its reader.
+    pub fn of(record: &'a ByteRecord, columns: &'a Columns, line: u64) -> Self {
+        Self { record, columns, line }
+    }
+
+    /// The record, to be kept.
+    pub fn record(&self) -> ByteRecord {
+        self.record.clone()
+    }
+
     /// A cell without surrounding space; empty when the column is absent or its bytes are not text.
     pub fn text(&self, column: &str) -> &'a str {
         let cell = self.columns.at(column).and_then(|at| self.record.get(at)).unwrap_or_default();
