@@ -94,7 +94,7 @@ impl House {
 #[test]
 fn every_command_helps_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 18] = [
         &["check"],
         &["migrate"],
         &["map"],
@@ -105,6 +105,13 @@ fn every_command_helps_with_an_example() {
         &["route"],
         &["route", "explain"],
         &["ledger"],
+        &["token"],
+        &["audit"],
+        &["audit", "verify"],
+        &["audit", "prove"],
+        &["audit", "disclosure"],
+        &["audit", "export"],
+        &["ingest"],
         &[],
     ];
     for command in commands {
@@ -349,4 +356,108 @@ fn map_refuses_what_it_cannot_read() {
     }
     house.run(&["map", "--mapping", "bars", "absent"]).expect(1);
     house.run(&["map", "--mapping", "bars", "."]).expect(1);
+}
+
+#[test]
+fn a_token_is_for_development_only() {
+    let house = House::new();
+    let args = ["token", "--client", "me", "--role", "pool", "--ods", "FPE07", "--pool", "bootle"];
+    let token = house.run(&args).expect(0).json();
+    for key in ["access_token", "token_type", "expires_in", "scope"] {
+        assert!(token.get(key).is_some(), "{key}");
+    }
+    assert!(token["scope"].as_str().unwrap().contains("system/Task."), "{token}");
+    house.run_with(&args, &[("FINGERPOST__GATEWAY__MODE", "production")]).expect(2);
+    house.run(&["token", "--client", "stranger"]).expect(2);
+    house.run(&["token", "--client", "me", "--role", "queen", "--ods", "FPE07"]).expect(2);
+    house.run(&["token", "--client", "me", "--role", "pool", "--ods", "!"]).expect(2);
+    house.run(&["token", "--client", "me", "--role", "pool", "--ods", "FPE07", "--pool", "nowhere"]).expect(2);
+    assert_eq!(house.interactions(), ["token", "token"]);
+}
+
+#[test]
+fn bundles_are_ingested_and_every_one_is_accounted_for() {
+    let house = House::new();
+    let folder = house.path().join("in");
+    fs::create_dir(&folder).unwrap();
+    for n in 1..=5 {
+        fs::write(folder.join(format!("{n}.json")), referrals::bars_message(n, "N84001").to_string()).unwrap();
+    }
+    fs::write(folder.join("6.json"), referrals::bars_message(6, "N99999").to_string()).unwrap();
+    let args = ["ingest", "--format", "bars", "in", "--json"];
+    let result = house.run(&args).expect(0).json();
+    assert_eq!((&result["received"], &result["committed"], &result["held"]), (&6.into(), &5.into(), &1.into()));
+    assert_eq!(result["messages"].as_array().unwrap().len(), 6);
+    let again = house.run(&args).expect(0).json();
+    assert_eq!((&again["duplicate"], &again["held"], &again["committed"]), (&5.into(), &1.into(), &0.into()));
+    house.run(&["ledger", "--summary"]).expect(0);
+
+    fs::write(folder.join("7.json"), "{\"resourceType\": \"Bund").unwrap();
+    fs::write(folder.join("8.xml"), b"<Bundle\0").unwrap();
+    fs::write(folder.join("9.json"), vec![b'['; 17 * 1024 * 1024]).unwrap();
+    let bad = house.run(&args).expect(1);
+    let result = bad.json();
+    assert_eq!((&result["received"], &result["rejected"], &result["unreadable"]), (&9.into(), &3.into(), &3.into()));
+    let sum: u64 = ["committed", "duplicate", "held", "rejected", "waiting", "withdrawn", "ignored"]
+        .iter()
+        .map(|count| result[*count].as_u64().unwrap())
+        .sum();
+    assert_eq!(sum, 9);
+    let text = house.run(&["ingest", "--format", "bars", "in/6.json"]).expect(0).out;
+    assert!(text.contains("practice-unknown"), "{text}");
+    house.run(&["ingest", "--format", "bars", "absent"]).expect(1);
+    house.run(&["ingest", "--format", "pigeon", "in"]).expect(2);
+    house.run(&["ingest", "--format", "bars"]).expect(2);
+}
+
+#[test]
+fn the_log_is_verified_proved_disclosed_and_exported() {
+    let house = House::new();
+    house.send(1, "N84001");
+    house.send(2, "N84001");
+    let report = house.run(&["audit", "verify", "--json"]).expect(0).json();
+    assert_eq!((&report["passed"], &report["entries"]), (&true.into(), &2.into()));
+    let number = referrals::nhs_number(1);
+    let list = house.run(&["audit", "disclosure", "--nhs-number", &number, "--json"]).expect(0).json();
+    assert_eq!(list["lines"].as_array().unwrap().len(), 1);
+    let text = house.run(&["audit", "disclosure", "--nhs-number", &number]).expect(0).out;
+    assert!(text.contains("surgery") && !text.contains("Synthetic1"), "{text}");
+    house.run(&["audit", "disclosure", "--nhs-number", "9990000000"]).expect(2);
+
+    let id = list["lines"][0]["entry"].as_str().unwrap();
+    let proof = house.run(&["audit", "prove", id]).expect(0).out;
+    fs::write(house.path().join("proof"), &proof).unwrap();
+    house.run(&["audit", "verify", "--proof", "proof"]).expect(0);
+    fs::write(house.path().join("proof"), proof.replacen('A', "B", 1)).unwrap();
+    house.run(&["audit", "verify", "--proof", "proof"]).expect(1);
+    house.run(&["audit", "prove", &Uuid::new_v4().to_string()]).expect(1);
+
+    let events = house.run(&["audit", "export"]).expect(0).out;
+    assert!(events.lines().count() >= 2);
+    assert!(events.lines().all(|line| line.contains("\"AuditEvent\"") && !line.contains(&number)));
+    house.run(&["audit", "export", "--to", "copy"]).expect(0);
+    house.run(&["audit", "export", "--to", "copy"]).expect(2);
+    house.run(&["audit", "verify", "copy"]).expect(0);
+}
+
+#[test]
+fn a_copied_log_verifies_with_the_public_key_alone_and_a_changed_one_does_not() {
+    let house = House::new();
+    house.send(1, "N84001");
+    let copy = house.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(house.path().join("fingerpost.db"), copy.join("fingerpost.db")).unwrap();
+    fs::copy(house.path().join("fingerpost.db.audit-key.pub"), copy.join("log.pub")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copied = copy.to_str().unwrap();
+    fingerpost(elsewhere.path(), &["audit", "verify", copied], &[]).expect(0);
+    let mut bytes = fs::read(copy.join("fingerpost.db")).unwrap();
+    let at = bytes.windows(15).position(|window| window == b"process-message").unwrap();
+    bytes[at] ^= 1;
+    fs::write(copy.join("fingerpost.db"), bytes).unwrap();
+    let ran = fingerpost(elsewhere.path(), &["audit", "verify", copied], &[]).expect(1);
+    assert!(ran.out.contains("THE AUDIT LOG IS NOT AS IT WAS WRITTEN"), "{}", ran.out);
+    fs::write(copy.join("fingerpost.db"), b"nothing").unwrap();
+    fingerpost(elsewhere.path(), &["audit", "verify", copied], &[]).expect(1);
+    fingerpost(elsewhere.path(), &["audit", "verify", copied, "--key", "absent"], &[]).expect(2);
 }

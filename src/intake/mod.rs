@@ -1,3 +1,4 @@
-//! intake
+//! Leg 1: take what comes, keep it, and only then acknowledge it.
 
+pub mod messages;
 pub mod replay;
