@@ -109,7 +109,7 @@ impl<'a> Checker<'a> {
         }
         self.frontier.push(hash);
         self.meet_checkpoints();
-        if self.frontier.size() % CHECKPOINT_EVERY == 0 {
+        if self.frontier.size().is_multiple_of(CHECKPOINT_EVERY) {
             (self.options.progress)(self.frontier.size());
         }
     }

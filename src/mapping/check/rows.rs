@@ -82,7 +82,7 @@ fn compile_row(
         beside.push((0, value));
     }
     let rule = Rule {
-        id: row.id.text.clone(),
+        id: row.id.text.as_str().into(),
         leaf: 0,
         on_missing: otherwise(row.on_missing.as_ref(), "on_missing", &origin, faults),
         on_invalid: otherwise(row.on_invalid.as_ref(), "on_invalid", &origin, faults),
@@ -328,9 +328,9 @@ fn check_conflicts(settings: &[Setting], rules: &[(Rule, usize, Vec<usize>)], fa
             let text = format!(
                 "{} is set twice: by {} (line {}) and by {}, which does not say 'unless'",
                 later.element.name,
-                rules.get(earlier.row).map_or("", |(rule, ..)| rule.id.as_str()),
+                rules.get(earlier.row).map_or("", |(rule, ..)| &*rule.id),
                 earlier.line,
-                rules.get(later.row).map_or("", |(rule, ..)| rule.id.as_str()),
+                rules.get(later.row).map_or("", |(rule, ..)| &*rule.id),
             );
             faults.add(later.line, text);
         }
@@ -345,7 +345,7 @@ fn overlap(a: &str, b: &str) -> bool {
 
 /// Numbers the slices, puts the elements in R4's order and points the rows at them.
 fn place(target: &mut Target, settings: &[Setting], rules: Vec<(Rule, usize, Vec<usize>)>) {
-    let mut slots: BTreeMap<String, usize> = BTreeMap::new();
+    let mut slots = Slots::default();
     let mut leaves: Vec<(Vec<(usize, usize)>, Leaf)> = Vec::new();
     for setting in settings {
         let (order, leaf) = leaf(&target.kind, &setting.element, &mut slots);
@@ -354,8 +354,7 @@ fn place(target: &mut Target, settings: &[Setting], rules: Vec<(Rule, usize, Vec
         }
     }
     leaves.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let number: BTreeMap<&str, usize> =
-        leaves.iter().enumerate().map(|(i, (_, leaf))| (leaf.slot.as_str(), i)).collect();
+    let number: BTreeMap<&str, usize> = leaves.iter().enumerate().map(|(i, (_, leaf))| (&*leaf.slot, i)).collect();
     let at = |setting: usize| number.get(settings[setting].element.name.as_str()).copied().unwrap_or(0);
     for (mut rule, main, with) in rules {
         rule.leaf = at(main);
@@ -364,26 +363,53 @@ fn place(target: &mut Target, settings: &[Setting], rules: Vec<(Rule, usize, Vec
         }
         target.rules.push(rule);
     }
-    target.slots = slots.len();
+    target.slots = slots.numbers.len();
     target.leaves = leaves.into_iter().map(|(_, leaf)| leaf).collect();
 }
 
-fn leaf(kind: &str, element: &Element, slots: &mut BTreeMap<String, usize>) -> (Vec<(usize, usize)>, Leaf) {
+/// The slices of one target.
+#[derive(Default)]
+struct Slots {
+    /// A slice's number and its place among the items of its element.
+    numbers: BTreeMap<String, (usize, usize)>,
+    /// Items that an element has so far.
+    items: BTreeMap<String, usize>,
+}
+
+impl Slots {
+    /// The number and place of the slice that these steps lead to.
+    fn number(&mut self, steps: &[Step]) -> (usize, usize) {
+        let name = element::write(steps);
+        if let Some(known) = self.numbers.get(&name) {
+            return *known;
+        }
+        let list = name.rsplit_once('[').map_or(name.as_str(), |(list, _)| list).to_owned();
+        let place = self.items.entry(list).or_insert(0);
+        let made = (self.numbers.len(), *place);
+        *place += 1;
+        self.numbers.insert(name, made);
+        made
+    }
+}
+
+fn leaf(kind: &str, element: &Element, slots: &mut Slots) -> (Vec<(usize, usize)>, Leaf) {
     let mut order = Vec::new();
     let mut steps = Vec::new();
+    let mut path = kind.to_owned();
     for (i, step) in element.steps.iter().enumerate() {
-        let slot = step.slice.as_ref().map(|_| {
-            let next = slots.len();
-            *slots.entry(element::write(&element.steps[..=i])).or_insert(next)
-        });
-        order.push((element.position[i], slot.unwrap_or(0)));
-        steps.push(LeafStep { name: step.name.clone(), slot });
+        let slot = step.slice.as_ref().map(|_| slots.number(&element.steps[..=i]));
+        let (slot, place) = slot.map_or((None, 0), |(slot, place)| (Some(slot), place));
+        order.push((element.position[i], place));
+        path.push_str(&format!(".{}", step.name));
+        if slot.is_some() {
+            path.push_str(&format!("[{place}]"));
+        }
+        steps.push(LeafStep { name: step.name.clone(), slot, place });
     }
-    let plain = steps.iter().all(|step| step.slot.is_none());
     let leaf = Leaf {
         steps,
-        element: plain.then(|| format!("{kind}.{}", element.name)),
-        slot: element.name.clone(),
+        element: path.into(),
+        slot: element.name.as_str().into(),
         holds: element.holds,
         binding: element.binding,
     };
