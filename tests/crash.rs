@@ -82,6 +82,7 @@ allow_loopback = true
 retry_first_ms = 20
 retry_max_ms = 200
 lease_seconds = 2
+timeout_ms = 1000
 [[delivery.receivers]]
 name = "wellness"
 url = "{}"
@@ -136,7 +137,8 @@ pools = ["crosby-maghull"]
             .spawn()
             .unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
-        let ready = out.lines().map_while(Result::ok).find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
+        let ready =
+            out.lines().map_while(Result::ok).find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
         *self.address.lock().unwrap() = ready.expect("the gateway says where it listens");
         child
     }
@@ -146,16 +148,19 @@ pools = ["crosby-maghull"]
         let next = Arc::new(AtomicU32::new(0));
         let stop = Arc::new(AtomicU32::new(0));
         let mut gateway = self.serve();
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|_| tokio::spawn(self.sender().run(next.clone(), stop.clone())))
-            .collect();
+        let senders: Vec<_> =
+            (0..SENDERS).map(|_| tokio::spawn(self.sender().run(next.clone(), stop.clone()))).collect();
         for round in 0..rounds {
             tokio::time::sleep(Duration::from_millis(fastrand::u64(100..700))).await;
             gateway.kill().unwrap();
             gateway.wait().unwrap();
             gateway = self.serve();
             if round % 10 == 9 {
-                println!("killed {} times, {} referrals acknowledged", round + 1, self.acknowledged.lock().unwrap().len());
+                println!(
+                    "killed {} times, {} referrals acknowledged",
+                    round + 1,
+                    self.acknowledged.lock().unwrap().len()
+                );
             }
         }
         stop.store(1, Ordering::SeqCst);
@@ -167,7 +172,8 @@ pools = ["crosby-maghull"]
         gateway.kill().unwrap();
         gateway.wait().unwrap();
         fingerpost(self.folder, &["audit", "verify", "--config", "gateway.toml"], &[]).expect(0);
-        let ledger = fingerpost(self.folder, &["ledger", "--json", "--summary", "--config", "gateway.toml"], &[]).expect(0);
+        let ledger =
+            fingerpost(self.folder, &["ledger", "--json", "--summary", "--config", "gateway.toml"], &[]).expect(0);
         let ledger = ledger.json();
         assert_eq!(ledger["reconciles"], true, "{ledger}");
         assert_eq!(ledger["totals"]["received"], json!(self.acknowledged.lock().unwrap().len()), "{ledger}");
@@ -202,8 +208,10 @@ pools = ["crosby-maghull"]
         assert!(!acknowledged.is_empty(), "nothing was sent");
         let sender = self.sender();
         for (n, id) in &acknowledged {
-            let found = sender.get(&format!("ServiceRequest?identifier=https://surgery.example/id/referral|R-{n}"), 0).await;
-            let ids: Vec<_> = found["entry"].as_array().into_iter().flatten().map(|e| e["resource"]["id"].clone()).collect();
+            let found =
+                sender.get(&format!("ServiceRequest?identifier=https://surgery.example/id/referral|R-{n}"), 0).await;
+            let ids: Vec<_> =
+                found["entry"].as_array().into_iter().flatten().map(|e| e["resource"]["id"].clone()).collect();
             assert_eq!(ids, [json!(id)], "referral {n}");
         }
         let delivered = count(self.wellness.effects().iter().map(|bundle| subject(bundle, "ServiceRequest")));
@@ -293,7 +301,8 @@ impl Sender {
                 // Done before, but the answer was lost: the BaRS rule is to stop, successfully.
                 Ok(answer) if answer.status() == 409 => {
                     let identifier = format!("ServiceRequest?identifier=https://surgery.example/id/referral|R-{n}");
-                    let id = self.get(&identifier, 0).await["entry"][0]["resource"]["id"].as_str().unwrap_or("").to_owned();
+                    let id =
+                        self.get(&identifier, 0).await["entry"][0]["resource"]["id"].as_str().unwrap_or("").to_owned();
                     assert!(!id.is_empty(), "409 for referral {n}, which is not there");
                     self.acknowledged.lock().unwrap().insert(n, id.clone());
                     return id;
