@@ -74,7 +74,13 @@ impl WellnessDatabase {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Deliveries of one event since the `from`th.
+    /// `(requests, deliveries that had an effect)`.
+    pub fn counts(&self) -> (u64, usize) {
+        let inbox = self.inbox();
+        (inbox.requests, inbox.taken.len())
+    }
+
+    /// Deliveries of one event, in order.
     pub fn taken(&self, event: &str) -> Vec<Delivery> {
         self.inbox().taken.iter().filter(|delivery| delivery.event == event).cloned().collect()
     }
