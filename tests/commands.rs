@@ -94,7 +94,7 @@ impl House {
 #[test]
 fn every_command_helps_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 19] = [
         &["check"],
         &["migrate"],
         &["map"],
@@ -105,6 +105,14 @@ fn every_command_helps_with_an_example() {
         &["route"],
         &["route", "explain"],
         &["ledger"],
+        &["serve"],
+        &["token"],
+        &["audit"],
+        &["audit", "verify"],
+        &["audit", "prove"],
+        &["audit", "disclosure"],
+        &["audit", "export"],
+        &["ingest"],
         &[],
     ];
     for command in commands {
@@ -349,4 +357,186 @@ fn map_refuses_what_it_cannot_read() {
     }
     house.run(&["map", "--mapping", "bars", "absent"]).expect(1);
     house.run(&["map", "--mapping", "bars", "."]).expect(1);
+}
+
+#[test]
+fn a_token_is_for_development_only() {
+    let house = House::new();
+    let args = ["token", "--client", "me", "--role", "pool", "--ods", "FPE07", "--pool", "bootle"];
+    let token = house.run(&args).expect(0).json();
+    for key in ["access_token", "token_type", "expires_in", "scope"] {
+        assert!(token.get(key).is_some(), "{key}");
+    }
+    assert!(token["scope"].as_str().unwrap().contains("system/Task."), "{token}");
+    house.run_with(&args, &[("FINGERPOST__GATEWAY__MODE", "production")]).expect(2);
+    house.run(&["token", "--client", "stranger"]).expect(2);
+    house.run(&["token", "--client", "me", "--role", "queen", "--ods", "FPE07"]).expect(2);
+    house.run(&["token", "--client", "me", "--role", "pool", "--ods", "!"]).expect(2);
+    house.run(&["token", "--client", "me", "--role", "pool", "--ods", "FPE07", "--pool", "nowhere"]).expect(2);
+    assert_eq!(house.interactions(), ["token", "token"]);
+}
+
+#[test]
+fn bundles_are_ingested_and_every_one_is_accounted_for() {
+    let house = House::new();
+    let folder = house.path().join("in");
+    fs::create_dir(&folder).unwrap();
+    for n in 1..=5 {
+        fs::write(folder.join(format!("{n}.json")), referrals::bars_message(n, "N84001").to_string()).unwrap();
+    }
+    fs::write(folder.join("6.json"), referrals::bars_message(6, "N99999").to_string()).unwrap();
+    let args = ["ingest", "--format", "bars", "in", "--json"];
+    let result = house.run(&args).expect(0).json();
+    assert_eq!((&result["received"], &result["committed"], &result["held"]), (&6.into(), &5.into(), &1.into()));
+    assert_eq!(result["messages"].as_array().unwrap().len(), 6);
+    let again = house.run(&args).expect(0).json();
+    assert_eq!((&again["duplicate"], &again["held"], &again["committed"]), (&5.into(), &1.into(), &0.into()));
+    house.run(&["ledger", "--summary"]).expect(0);
+
+    fs::write(folder.join("7.json"), "{\"resourceType\": \"Bund").unwrap();
+    fs::write(folder.join("8.xml"), b"<Bundle\0").unwrap();
+    fs::write(folder.join("9.json"), vec![b'['; 17 * 1024 * 1024]).unwrap();
+    let bad = house.run(&args).expect(1);
+    let result = bad.json();
+    assert_eq!((&result["received"], &result["rejected"], &result["unreadable"]), (&9.into(), &3.into(), &3.into()));
+    let sum: u64 = ["committed", "duplicate", "held", "rejected", "waiting", "withdrawn", "ignored"]
+        .iter()
+        .map(|count| result[*count].as_u64().unwrap())
+        .sum();
+    assert_eq!(sum, 9);
+    let text = house.run(&["ingest", "--format", "bars", "in/6.json"]).expect(0).out;
+    assert!(text.contains("practice-unknown"), "{text}");
+    house.run(&["ingest", "--format", "bars", "absent"]).expect(1);
+    house.run(&["ingest", "--format", "pigeon", "in"]).expect(2);
+    house.run(&["ingest", "--format", "bars"]).expect(2);
+}
+
+#[test]
+fn the_log_is_verified_proved_disclosed_and_exported() {
+    let house = House::new();
+    house.send(1, "N84001");
+    house.send(2, "N84001");
+    let report = house.run(&["audit", "verify", "--json"]).expect(0).json();
+    assert_eq!((&report["passed"], &report["entries"]), (&true.into(), &2.into()));
+    let number = referrals::nhs_number(1);
+    let list = house.run(&["audit", "disclosure", "--nhs-number", &number, "--json"]).expect(0).json();
+    assert_eq!(list["lines"].as_array().unwrap().len(), 1);
+    let text = house.run(&["audit", "disclosure", "--nhs-number", &number]).expect(0).out;
+    assert!(text.contains("surgery") && !text.contains("Synthetic1"), "{text}");
+    house.run(&["audit", "disclosure", "--nhs-number", "9990000000"]).expect(2);
+
+    let id = list["lines"][0]["entry"].as_str().unwrap();
+    let proof = house.run(&["audit", "prove", id]).expect(0).out;
+    fs::write(house.path().join("proof"), &proof).unwrap();
+    house.run(&["audit", "verify", "--proof", "proof"]).expect(0);
+    fs::write(house.path().join("proof"), proof.replacen('A', "B", 1)).unwrap();
+    house.run(&["audit", "verify", "--proof", "proof"]).expect(1);
+    house.run(&["audit", "prove", &Uuid::new_v4().to_string()]).expect(1);
+
+    let events = house.run(&["audit", "export"]).expect(0).out;
+    assert!(events.lines().count() >= 2);
+    assert!(events.lines().all(|line| line.contains("\"AuditEvent\"") && !line.contains(&number)));
+    house.run(&["audit", "export", "--to", "copy"]).expect(0);
+    house.run(&["audit", "export", "--to", "copy"]).expect(2);
+    house.run(&["audit", "verify", "copy"]).expect(0);
+}
+
+#[test]
+fn a_copied_log_verifies_with_the_public_key_alone_and_a_changed_one_does_not() {
+    let house = House::new();
+    house.send(1, "N84001");
+    let copy = house.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(house.path().join("fingerpost.db"), copy.join("fingerpost.db")).unwrap();
+    fs::copy(house.path().join("fingerpost.db.audit-key.pub"), copy.join("log.pub")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copied = copy.to_str().unwrap();
+    fingerpost(elsewhere.path(), &["audit", "verify", copied], &[]).expect(0);
+    let mut bytes = fs::read(copy.join("fingerpost.db")).unwrap();
+    let at = bytes.windows(15).position(|window| window == b"process-message").unwrap();
+    bytes[at] ^= 1;
+    fs::write(copy.join("fingerpost.db"), bytes).unwrap();
+    let ran = fingerpost(elsewhere.path(), &["audit", "verify", copied], &[]).expect(1);
+    assert!(ran.out.contains("THE AUDIT LOG IS NOT AS IT WAS WRITTEN"), "{}", ran.out);
+    fs::write(copy.join("fingerpost.db"), b"nothing").unwrap();
+    fingerpost(elsewhere.path(), &["audit", "verify", copied], &[]).expect(1);
+    fingerpost(elsewhere.path(), &["audit", "verify", copied, "--key", "absent"], &[]).expect(2);
+}
+
+/// A serving gateway that a test can talk to; killed when dropped.
+struct Serving {
+    child: std::process::Child,
+    address: String,
+    rest: std::thread::JoinHandle<String>,
+}
+
+impl House {
+    fn serve(&self) -> Serving {
+        use std::io::{BufRead, BufReader, Read};
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_fingerpost"))
+            .current_dir(self.path())
+            .args(["serve", "--config", "gateway.toml"])
+            .env("FINGERPOST__SERVE__LISTEN", "127.0.0.1:0")
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}")).to_owned();
+        let rest = std::thread::spawn(move || {
+            let mut text = String::new();
+            out.read_to_string(&mut text).unwrap();
+            text
+        });
+        Serving { child, address, rest }
+    }
+}
+
+impl Serving {
+    /// The status line and body of a GET.
+    fn get(&self, path: &str) -> String {
+        use std::io::{Read, Write};
+        let mut socket = std::net::TcpStream::connect(&self.address).unwrap();
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// SIGTERM, as a supervisor sends it; gives the exit code.
+    fn terminate(mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let code = self.child.wait().unwrap().code();
+        self.rest.join().unwrap();
+        code
+    }
+}
+
+#[test]
+fn serve_says_where_it_listens_and_drains_when_told_to() {
+    let house = House::new();
+    let serving = house.serve();
+    assert!(serving.get("/livez").starts_with("HTTP/1.1 200"), "{}", serving.get("/livez"));
+    assert!(serving.get("/readyz").starts_with("HTTP/1.1 200"), "{}", serving.get("/readyz"));
+    assert!(serving.get("/fhir/Patient").starts_with("HTTP/1.1 401"));
+    assert!(serving.get("/fhir/metadata").starts_with("HTTP/1.1 200"));
+    // Commands work beside it.
+    house.run(&["ledger", "--summary"]).expect(0);
+    house.run(&["audit", "verify"]).expect(0);
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+#[test]
+fn serve_refuses_what_it_should_not_serve() {
+    let house = House::new();
+    let production = [("FINGERPOST__GATEWAY__MODE", "production")];
+    let ran = house.run_with(&["serve"], &production).expect(2);
+    assert!(ran.err.contains("production mode serves TLS only"), "{}", ran.err);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ran = house.run_with(&["serve"], &[("FINGERPOST__SERVE__LISTEN", &address)]).expect(3);
+    assert!(ran.out.is_empty(), "{}", ran.out);
 }

@@ -188,7 +188,7 @@ fn key_path(config: &Config) -> Option<PathBuf> {
     if !config.access.key_file.is_empty() {
         return Some(PathBuf::from(&config.access.key_file));
     }
-    config.store.url.strip_prefix("sqlite:").map(|path| PathBuf::from(format!("{path}.access-key.pem")))
+    config.beside_store("access-key.pem")
 }
 
 fn own_key(config: &Config) -> Result<OwnKey, Fault> {
