@@ -22,3 +22,5 @@ pub mod fhir;
 pub mod gateway;
 pub mod ledger;
 pub mod rejection;
+pub mod runners;
+pub mod telemetry;

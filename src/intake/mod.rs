@@ -1,3 +1,5 @@
-//! intake
+//! Leg 1: take what comes, keep it, and only then acknowledge it.
 
+pub mod bars;
+pub mod messages;
 pub mod replay;

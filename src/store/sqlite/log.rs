@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{Sqlite, engine};
-use crate::audit::tree::{Frontier, leaf_hash};
+use crate::audit::tree::{Frontier, entry_hash};
 use crate::audit::{Entry, Signer};
 use crate::store::rows::{self, EntryColumns, ROLE_ENTITY, ROLE_PATIENT};
 use crate::store::{EntrySearch, StoreError};
@@ -77,7 +77,7 @@ impl Log {
     pub(super) fn append(&mut self, connection: &Connection, entry: &Entry) -> Result<(), StoreError> {
         let edge = self.edge(connection)?;
         let (leaf, at) = (entry.leaf(), edge.frontier.size());
-        let hash = leaf_hash(&leaf);
+        let hash = entry_hash(&leaf);
         edge.frontier.push(hash);
         let size = edge.frontier.size();
         if size % rows::CHECKPOINT_EVERY == 0 {
@@ -195,6 +195,36 @@ impl Sqlite {
             let found =
                 sql.query_map([], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))).map_err(engine)?;
             found.collect::<Result<_, _>>().map_err(engine)
+        })
+        .await
+    }
+
+    /// The tree's size and right edge, as kept for appending.
+    pub async fn tree_head(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        self.read(|connection| {
+            connection
+                .query_row("SELECT size, frontier FROM tree WHERE one = 1", [], |row| {
+                    Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))
+                })
+                .optional()
+                .map_err(engine)
+        })
+        .await
+    }
+
+    /// What SQLite finds damaged in the log's tables and their indexes.
+    /// <https://sqlite.org/pragma.html#pragma_integrity_check>
+    pub async fn audit_damage(&self) -> Result<Option<String>, StoreError> {
+        self.read(|connection| {
+            for table in ["entry", "entry_reference", "tree", "checkpoint"] {
+                let found: String = connection
+                    .query_row(&format!("PRAGMA integrity_check({table})"), [], |row| row.get(0))
+                    .map_err(engine)?;
+                if found != "ok" {
+                    return Ok(Some(format!("{table}: {found}")));
+                }
+            }
+            Ok(None)
         })
         .await
     }

@@ -173,11 +173,13 @@ impl Sqlite {
 
     /// Waits for the commits under way and closes.
     pub async fn close(&self) {
+        // Readers first: the writer's connection, closed last, brings the log into the one file,
+        // which can then be copied alone. A reader may not write and would leave it as it is.
+        self.readers.turns.close();
+        self.readers.idle().clear();
         if let Some(writer) = &self.writer {
             writer.close().await;
         }
-        self.readers.turns.close();
-        self.readers.idle().clear();
     }
 }
 
