@@ -7,7 +7,7 @@ use tokio_postgres::{Error, Row};
 use super::read::{limit, number};
 use super::statements::{Lane, Sql};
 use super::{Bound, Postgres, engine};
-use crate::audit::tree::{Frontier, leaf_hash};
+use crate::audit::tree::{Frontier, entry_hash};
 use crate::audit::{Entry, Signer};
 use crate::store::commit::Commit;
 use crate::store::rows::{self, EntryColumns, ROLE_ENTITY, ROLE_PATIENT, VALUE_BYTES_MAX, clip};
@@ -64,7 +64,7 @@ impl Log {
         let first = self.frontier.size();
         for entry in entries {
             let (leaf, at) = (entry.leaf(), number(self.frontier.size()));
-            let hash = leaf_hash(&leaf);
+            let hash = entry_hash(&leaf);
             self.frontier.push(hash);
             let size = self.frontier.size();
             if size % rows::CHECKPOINT_EVERY == 0 {
@@ -172,6 +172,16 @@ impl Postgres {
             Ok((size.unsigned_abs(), row.try_get(1).map_err(engine)?))
         };
         found.iter().map(read).collect()
+    }
+
+    /// The tree's size and right edge, as kept for appending.
+    pub async fn tree_head(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let found = self.rows("SELECT size, frontier FROM tree WHERE one = 1", &[]).await?;
+        let read = |row: &Row| {
+            let size: i64 = row.try_get(0).map_err(engine)?;
+            Ok((size.unsigned_abs(), row.try_get(1).map_err(engine)?))
+        };
+        found.first().map(read).transpose()
     }
 
     /// The position of the newest audit entry that other tables have seen.

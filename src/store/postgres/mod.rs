@@ -24,6 +24,7 @@ mod outbox;
 mod plan;
 mod read;
 mod search;
+mod staging;
 mod statements;
 mod writer;
 
