@@ -5,6 +5,7 @@
 //! Numbers keep their digits (`arbitrary_precision`) and elements keep their order.
 
 pub mod bundle;
+pub mod capability;
 pub mod check;
 pub mod collection;
 pub mod dates;
@@ -12,7 +13,9 @@ pub mod ids;
 pub mod index;
 pub mod logical;
 pub mod observation;
+pub mod message;
 pub mod outcome;
+pub mod pages;
 pub mod parameters;
 pub mod provenance;
 pub mod task;

@@ -1,4 +1,5 @@
 //! Leg 1: take what comes, keep it, and only then acknowledge it.
 
+pub mod bars;
 pub mod messages;
 pub mod replay;
