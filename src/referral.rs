@@ -188,6 +188,18 @@ async fn walk(gateway: &Gateway, received: &Received) -> Result<Answer, Stop> {
     commit::commit(gateway, received, routed).await
 }
 
+/// Keeps a referral for a person to look at that its intake already knows cannot go down the path.
+/// `practice` is shown with the hold, where it is known.
+pub(crate) async fn hold(
+    gateway: &Gateway,
+    received: &Received,
+    referral: String,
+    practice: Option<OdsCode>,
+    causes: Vec<(Cause, String)>,
+) -> Result<Answer, Rejection> {
+    settle::hold(gateway, received, Held { referral, practice, causes, replay: String::new() }).await
+}
+
 /// Walks the legs that change nothing, and says in words what a commit would have come to. For
 /// looking before a replay.
 ///

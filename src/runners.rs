@@ -1,4 +1,4 @@
-//! The background loops of a serving gateway: delivery, write-back. Each is bounded by its own
+//! The background loops of a serving gateway: delivery, write-back, the watched folder. Each is bounded by its own
 //! queue's limits and ends, with its work under way done, when it is told to stop.
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::referral::Gateway;
-use crate::{delivery, writeback};
+use crate::{delivery, intake, writeback};
 
 /// The running loops.
 #[derive(Debug)]
@@ -22,7 +22,8 @@ impl Runners {
         let (stop, stopped) = watch::channel(false);
         let mut running = JoinSet::new();
         running.spawn(delivery::run(gateway.clone(), until(stopped.clone())));
-        running.spawn(writeback::run(gateway.clone(), until(stopped)));
+        running.spawn(writeback::run(gateway.clone(), until(stopped.clone())));
+        running.spawn(intake::folder::watch(gateway.clone(), stopped));
         Self { stop, running }
     }
 

@@ -94,7 +94,7 @@ impl House {
 #[test]
 fn every_command_helps_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 19] = [
         &["check"],
         &["migrate"],
         &["map"],
@@ -105,6 +105,7 @@ fn every_command_helps_with_an_example() {
         &["route"],
         &["route", "explain"],
         &["ledger"],
+        &["serve"],
         &["token"],
         &["audit"],
         &["audit", "verify"],
@@ -460,4 +461,82 @@ fn a_copied_log_verifies_with_the_public_key_alone_and_a_changed_one_does_not() 
     fs::write(copy.join("fingerpost.db"), b"nothing").unwrap();
     fingerpost(elsewhere.path(), &["audit", "verify", copied], &[]).expect(1);
     fingerpost(elsewhere.path(), &["audit", "verify", copied, "--key", "absent"], &[]).expect(2);
+}
+
+/// A serving gateway that a test can talk to; killed when dropped.
+struct Serving {
+    child: std::process::Child,
+    address: String,
+    rest: std::thread::JoinHandle<String>,
+}
+
+impl House {
+    fn serve(&self) -> Serving {
+        use std::io::{BufRead, BufReader, Read};
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_fingerpost"))
+            .current_dir(self.path())
+            .args(["serve", "--config", "gateway.toml"])
+            .env("FINGERPOST__SERVE__LISTEN", "127.0.0.1:0")
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}")).to_owned();
+        let rest = std::thread::spawn(move || {
+            let mut text = String::new();
+            out.read_to_string(&mut text).unwrap();
+            text
+        });
+        Serving { child, address, rest }
+    }
+}
+
+impl Serving {
+    /// The status line and body of a GET.
+    fn get(&self, path: &str) -> String {
+        use std::io::{Read, Write};
+        let mut socket = std::net::TcpStream::connect(&self.address).unwrap();
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// SIGTERM, as a supervisor sends it; gives the exit code.
+    fn terminate(mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let code = self.child.wait().unwrap().code();
+        self.rest.join().unwrap();
+        code
+    }
+}
+
+#[test]
+fn serve_says_where_it_listens_and_drains_when_told_to() {
+    let house = House::new();
+    let serving = house.serve();
+    assert!(serving.get("/livez").starts_with("HTTP/1.1 200"), "{}", serving.get("/livez"));
+    assert!(serving.get("/readyz").starts_with("HTTP/1.1 200"), "{}", serving.get("/readyz"));
+    assert!(serving.get("/fhir/Patient").starts_with("HTTP/1.1 401"));
+    assert!(serving.get("/fhir/metadata").starts_with("HTTP/1.1 200"));
+    // Commands work beside it.
+    house.run(&["ledger", "--summary"]).expect(0);
+    house.run(&["audit", "verify"]).expect(0);
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+#[test]
+fn serve_refuses_what_it_should_not_serve() {
+    let house = House::new();
+    let production = [("FINGERPOST__GATEWAY__MODE", "production")];
+    let ran = house.run_with(&["serve"], &production).expect(2);
+    assert!(ran.err.contains("production mode serves TLS only"), "{}", ran.err);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ran = house.run_with(&["serve"], &[("FINGERPOST__SERVE__LISTEN", &address)]).expect(3);
+    assert!(ran.out.is_empty(), "{}", ran.out);
 }

@@ -53,7 +53,8 @@ async fn a_new_referral_is_answered_in_the_exchange_with_its_ids() {
     }
     let again = gateway.message_as(&token, JSON, bundle.to_string(), &request, &journey).await;
     assert_eq!((again.status, &*again.issue()), (409, "duplicate"));
-    let entries = gateway.gateway.store.find_entries(EntrySearch { count: 100, ..EntrySearch::default() }).await.unwrap();
+    let entries =
+        gateway.gateway.store.find_entries(EntrySearch { count: 100, ..EntrySearch::default() }).await.unwrap();
     let of_request = entries.iter().filter(|(_, leaf)| String::from_utf8_lossy(leaf).contains(&request)).count();
     assert_eq!(of_request, 2, "the message and its repetition are each one audit entry");
 }

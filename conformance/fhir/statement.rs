@@ -30,7 +30,9 @@ async fn statement(gateway: &Running) -> Value {
 #[tokio::test]
 async fn everything_stated_works() {
     let gateway = running::start(|_| {}).await;
-    let reply = gateway.message(&gateway.practice("surgery"), "application/fhir+json", bars_message(1, "N84001").to_string()).await;
+    let reply = gateway
+        .message(&gateway.practice("surgery"), "application/fhir+json", bars_message(1, "N84001").to_string())
+        .await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     let token = gateway.token("lead", Role::Ig, "FPG01", &[]);
     let statement = statement(&gateway).await;

@@ -23,7 +23,7 @@ const USER_LENGTH_MAX: usize = 64;
 
 /// What an access token says.
 #[derive(Debug, Serialize, Deserialize)]
-struct Claims {
+pub(super) struct Claims {
     iss: String,
     aud: String,
     sub: String,
@@ -90,7 +90,7 @@ impl Access {
         let token = bearer_token(shown.authorization)?;
         let unknown = || unauthorized(IssueType::Unknown, "the access token is not one of this gateway's");
         let key = self.key.as_ref().ok_or_else(unknown)?;
-        let claims: Claims = key.claims(token).ok_or_else(unknown)?;
+        let claims = self.seen.claims(token, || key.claims(token)).ok_or_else(unknown)?;
         if claims.iss != self.audience || claims.aud != self.audience {
             return Err(unknown());
         }
@@ -101,7 +101,7 @@ impl Access {
         let (role, ods, pools, allowed) = self.standing(&claims).ok_or_else(unknown)?;
         let asked = scope::parse_all(claims.scope.split_ascii_whitespace());
         Ok(Caller {
-            client: claims.sub,
+            client: claims.sub.clone(),
             ods,
             role,
             pools,

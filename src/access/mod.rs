@@ -15,6 +15,7 @@ mod discovery;
 mod keys;
 pub mod roles;
 pub mod scope;
+mod seen;
 mod token;
 
 use std::collections::HashMap;
@@ -146,6 +147,7 @@ pub struct Access {
     /// Whom our access tokens are for: this gateway, whatever address it is called by.
     audience: String,
     development: bool,
+    seen: seen::Seen,
 }
 
 impl Access {
@@ -170,6 +172,7 @@ impl Access {
             token_seconds: config.access.token_seconds,
             audience: format!("urn:fingerpost:{}", config.gateway.ods),
             development: config.is_development(),
+            seen: seen::Seen::default(),
         })
     }
 }

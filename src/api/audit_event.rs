@@ -52,8 +52,7 @@ pub async fn search(exchange: &Exchange) -> Answered {
     let mut found = exchange.gateway.store.find_entries(EntrySearch { count: count + 1, ..find }).await?;
     let more = found.len() > count;
     found.truncate(count);
-    let stored =
-        found.iter().map(|(position, leaf)| view(exchange, *position, leaf)).collect::<Result<Vec<_>, _>>()?;
+    let stored = found.iter().map(|(position, leaf)| view(exchange, *position, leaf)).collect::<Result<Vec<_>, _>>()?;
     let mut address = url::form_urlencoded::Serializer::new(String::new());
     address.extend_pairs(&reading.used);
     let query = address.finish();

@@ -31,8 +31,7 @@ fn resource(served: &Type) -> Value {
     let parameters: Vec<(&str, &str)> =
         if audit { audit_event::PARAMETERS.to_vec() } else { capability::parameters(served.name) };
     let codes: Vec<Value> = interactions.iter().map(|code| json!({"code": code})).collect();
-    let searches: Vec<Value> =
-        parameters.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
+    let searches: Vec<Value> = parameters.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
     let mut resource = json!({
         "type": served.name,
         "interaction": codes,

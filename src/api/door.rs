@@ -131,11 +131,7 @@ async fn admit<'a>(
 /// The whole body, no longer than `bytes_max` and not slower than [`BODY_SECONDS_MAX`].
 pub(super) async fn read_body(mut body: Body, bytes_max: usize) -> Result<Bytes, Rejection> {
     let too_long = || {
-        Rejection::new(
-            BarsError::TooLarge,
-            IssueType::TooLong,
-            format!("the body is longer than {bytes_max} bytes"),
-        )
+        Rejection::new(BarsError::TooLarge, IssueType::TooLong, format!("the body is longer than {bytes_max} bytes"))
     };
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_long());

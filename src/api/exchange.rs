@@ -41,9 +41,9 @@ impl Exchange {
     /// # Errors
     /// 401, which the door gives first wherever a sign-in is needed.
     pub fn caller(&self) -> Result<&Caller, Rejection> {
-        self.caller.as_ref().ok_or_else(|| {
-            Rejection::new(crate::rejection::BarsError::Unauthorized, IssueType::Login, "sign in first")
-        })
+        self.caller
+            .as_ref()
+            .ok_or_else(|| Rejection::new(crate::rejection::BarsError::Unauthorized, IssueType::Login, "sign in first"))
     }
 
     /// A header's text, or `""`.

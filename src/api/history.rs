@@ -14,9 +14,9 @@ pub async fn answer(exchange: &Exchange, kind: &str, id: &str) -> Answered {
     let count = search::count_of(exchange)?.max(1);
     let before = match exchange.parameter(BEFORE) {
         None => u32::MAX,
-        Some(text) => text.parse().map_err(|_| {
-            Rejection::bad_request(IssueType::Value, "_before is not one that the gateway gave")
-        })?,
+        Some(text) => text
+            .parse()
+            .map_err(|_| Rejection::bad_request(IssueType::Value, "_before is not one that the gateway gave"))?,
     };
     let mut found = exchange.gateway.store.history(kind, id, before, count + 1).await?;
     if found.is_empty() {

@@ -32,11 +32,9 @@ pub struct Line<'a> {
 pub fn request(line: Line<'_>) {
     let _ = meters();
     let method = known_method(line.method);
-    let labels =
-        [("method", method.to_owned()), ("route", line.route.to_owned()), ("status", line.status.to_string())];
+    let labels = [("method", method.to_owned()), ("route", line.route.to_owned()), ("status", line.status.to_string())];
     metrics::counter!("fingerpost_requests_total", &labels).increment(1);
-    metrics::histogram!("fingerpost_request_seconds", "route" => line.route.to_owned())
-        .record(line.took.as_secs_f64());
+    metrics::histogram!("fingerpost_request_seconds", "route" => line.route.to_owned()).record(line.took.as_secs_f64());
     tracing::info!(
         method,
         route = line.route,

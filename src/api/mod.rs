@@ -36,7 +36,7 @@ use axum::extract::State;
 use axum::routing::{any, get, post};
 use tokio::sync::Semaphore;
 
-pub use serve::serve;
+pub use serve::{ServeFault, serve};
 
 use crate::referral::Gateway;
 

@@ -34,8 +34,7 @@ pub async fn around(State(edge): AtEdge, request: Request, next: Next) -> Respon
     let started = tokio::time::Instant::now();
     let method = request.method().clone();
     let matched = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
-    let ids: Vec<_> =
-        MIRRORED.iter().filter_map(|name| Some((*name, request.headers().get(*name)?.clone()))).collect();
+    let ids: Vec<_> = MIRRORED.iter().filter_map(|name| Some((*name, request.headers().get(*name)?.clone()))).collect();
     let mut response = next.run(request).await;
     let route = response.extensions().get::<Route>().map(|route| route.0.clone()).or(matched);
     let request_id = ids.first().and_then(|(_, id)| id.to_str().ok()).unwrap_or("").chars().take(64).collect();
@@ -120,9 +119,7 @@ pub async fn token(State(edge): AtEdge, request: Request) -> Response {
     };
     match access::token(&edge.gateway, asked).await {
         Ok(answer) => json_of(StatusCode::OK, &serde_json::to_value(answer).unwrap_or_default()),
-        Err(error) => {
-            json_of(StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST), &error.body())
-        }
+        Err(error) => json_of(StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST), &error.body()),
     }
 }
 
@@ -168,10 +165,8 @@ pub async fn signed_in(edge: &Edge, parts: &Parts, operation: &str) -> Result<Ca
 
 /// A refusal, audited.
 pub async fn refuse(edge: &Edge, parts: &Parts, interaction: &str, rejection: &Rejection) -> Response {
-    let agent = who::authenticate(&edge.gateway, parts).map_or_else(
-        |_| Agent { address: Peer::of(parts).0, ..door::anonymous() },
-        |caller| caller.agent(),
-    );
+    let agent = who::authenticate(&edge.gateway, parts)
+        .map_or_else(|_| Agent { address: Peer::of(parts).0, ..door::anonymous() }, |caller| caller.agent());
     let entry = Entry {
         id: Uuid::new_v4(),
         at: edge.gateway.clock.now(),
@@ -194,7 +189,9 @@ pub async fn refuse(edge: &Edge, parts: &Parts, interaction: &str, rejection: &R
         query: String::new(),
         detail: rejection.to_string(),
     };
-    let told = door::keep(&edge.gateway, entry).await.map_or_else(|unkept| Told::refused(&unkept), |()| Told::refused(rejection));
+    let told = door::keep(&edge.gateway, entry)
+        .await
+        .map_or_else(|unkept| Told::refused(&unkept), |()| Told::refused(rejection));
     respond(told, Form::Json)
 }
 

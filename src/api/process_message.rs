@@ -57,10 +57,8 @@ async fn unused(exchange: &Exchange, key: Option<&DoorKey>) -> Result<(), Reject
             "a message with this Bundle.id and other content was processed already",
         )
         .at("Bundle.id")),
-        Some(_) => Err(Rejection::new(
-            BarsError::Conflict,
-            IssueType::Duplicate,
-            "this message has been processed already",
-        )),
+        Some(_) => {
+            Err(Rejection::new(BarsError::Conflict, IssueType::Duplicate, "this message has been processed already"))
+        }
     }
 }

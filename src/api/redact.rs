@@ -3,12 +3,21 @@
 use crate::fhir::parameters::{How, of};
 
 /// Token parameters whose values say nothing of who a person is.
-const OPEN_TOKENS: [&str; 8] =
-    ["status", "priority", "code", "category", "business-status", "class", "type", "active"];
+const OPEN_TOKENS: [&str; 8] = ["status", "priority", "code", "category", "business-status", "class", "type", "active"];
 /// Shaping parameters and others that hold no patient's data.
 const OPEN: [&str; 12] = [
-    "_count", "_total", "_summary", "_lastUpdated", "_id", "_security", "_include", "agent", "action", "outcome",
-    "entity", "date",
+    "_count",
+    "_total",
+    "_summary",
+    "_lastUpdated",
+    "_id",
+    "_security",
+    "_include",
+    "agent",
+    "action",
+    "outcome",
+    "entity",
+    "date",
 ];
 
 /// The query with the values of all but harmless parameters replaced.
@@ -48,10 +57,7 @@ mod tests {
         let pairs = super::super::exchange::pairs(
             b"family=Secret&birthdate=1950-01-01&identifier=x|999&status=active&patient:identifier=n|999&patient=p&odd=1",
         );
-        assert_eq!(
-            query("Patient", &pairs[..4]),
-            "family=*&birthdate=*&identifier=*&status=*"
-        );
+        assert_eq!(query("Patient", &pairs[..4]), "family=*&birthdate=*&identifier=*&status=*");
         assert_eq!(query("Task", &pairs[3..]), "status=active&patient:identifier=*&patient=p&odd=*");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -105,7 +105,7 @@ struct Line {
 
 impl Line {
     async fn accept_all(self, listener: TcpListener, mut stopped: watch::Receiver<bool>, drain: Duration) {
-        let graceful = Arc::new(GracefulShutdown::new());
+        let graceful = GracefulShutdown::new();
         let mut connections = tokio::task::JoinSet::new();
         loop {
             let Ok(place) = self.room.clone().acquire_owned().await else { break };
@@ -115,7 +115,7 @@ impl Line {
             };
             match accepted {
                 Ok((socket, from)) => {
-                    connections.spawn(self.clone().connection(socket, from, graceful.clone(), place));
+                    connections.spawn(self.clone().connection(socket, from, graceful.watcher(), place));
                 }
                 Err(fault) => {
                     tracing::warn!(error = %fault, "a connection was not accepted");
@@ -126,28 +126,19 @@ impl Line {
         }
         drop(listener);
         let finish = async {
-            if let Ok(graceful) = Arc::try_unwrap(graceful) {
-                graceful.shutdown().await;
-            } else {
-                while connections.join_next().await.is_some() {}
-            }
+            graceful.shutdown().await;
+            while connections.join_next().await.is_some() {}
         };
         if tokio::time::timeout(drain, finish).await.is_err() {
             tracing::warn!("connections were still open when the drain ended");
         }
     }
 
-    async fn connection(
-        self,
-        socket: TcpStream,
-        from: SocketAddr,
-        graceful: Arc<GracefulShutdown>,
-        _place: OwnedSemaphorePermit,
-    ) {
+    async fn connection(self, socket: TcpStream, from: SocketAddr, graceful: Watcher, _place: OwnedSemaphorePermit) {
         let _ = socket.set_nodelay(true);
         let Some(acceptor) = self.acceptor else {
             let peer = Peer { address: from.ip(), certificate: None };
-            return talk(TokioIo::new(socket), self.router, peer, &graceful).await;
+            return talk(TokioIo::new(socket), self.router, peer, graceful).await;
         };
         let shake = tokio::time::timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX), acceptor.accept(socket));
         let Ok(Ok(stream)) = shake.await else {
@@ -157,12 +148,12 @@ impl Line {
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = shown.map(|der| bytes::Bytes::copy_from_slice(der));
         let peer = Peer { address: from.ip(), certificate };
-        talk(TokioIo::new(stream), self.router, peer, &graceful).await;
+        talk(TokioIo::new(stream), self.router, peer, graceful).await;
     }
 }
 
 /// Answers one connection's requests.
-async fn talk<I>(io: I, router: axum::Router, peer: Peer, graceful: &GracefulShutdown)
+async fn talk<I>(io: I, router: axum::Router, peer: Peer, graceful: Watcher)
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {

@@ -8,7 +8,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::{Agent, Entry, Kind, Outcome};
+use super::{Action, Agent, Entry, Kind, Outcome};
 
 const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
@@ -105,13 +105,16 @@ fn pattern(entry: &Entry) -> Option<&'static str> {
     let whole = entry.outcome == Outcome::Success && !entry.agent.address.is_empty();
     let one = |plain, patient| if entry.patients.len() == 1 { patient } else { plain };
     let data = entry.entities.len() == 1;
-    match (entry.kind, entry.interaction.as_str()) {
+    let asked = !entry.query.is_empty();
+    match (entry.kind, entry.interaction.as_str(), entry.action) {
         _ if !whole => None,
-        (Kind::Rest, "read" | "vread") if data => Some(one("Read", "PatientRead")),
-        (Kind::Rest, "create") if data => Some(one("Create", "PatientCreate")),
-        (Kind::Rest, "update") if data => Some(one("Update", "PatientUpdate")),
-        (Kind::Rest, "search" | "search-type" | "search-system") => Some(one("Query", "PatientQuery")),
-        (Kind::Delivery, _) if entry.patients.len() == 1 && !entry.entities.is_empty() => {
+        (Kind::Rest, "read" | "vread", Action::R) if data => Some(one("Read", "PatientRead")),
+        (Kind::Rest, "create", Action::C) if data => Some(one("Create", "PatientCreate")),
+        (Kind::Rest, "update", Action::U) if data => Some(one("Update", "PatientUpdate")),
+        (Kind::Rest, "search" | "search-type" | "search-system", Action::E) if asked => {
+            Some(one("Query", "PatientQuery"))
+        }
+        (Kind::Delivery, _, Action::R) if entry.patients.len() == 1 && !entry.entities.is_empty() => {
             Some("PrivacyDisclosure.Source")
         }
         _ => None,
@@ -130,6 +133,9 @@ fn event_type(kind: Kind) -> Value {
 }
 
 fn subtype(entry: &Entry) -> Value {
+    if entry.interaction.is_empty() {
+        return json!({"system": OWN_INTERACTION, "code": "unknown"});
+    }
     let known = REST_CODES.contains(&entry.interaction.as_str());
     let system = if known { INTERACTION } else { OWN_INTERACTION };
     json!({"system": system, "code": entry.interaction})

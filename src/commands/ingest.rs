@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::{Failure, Options, open, out};
-use crate::intake::messages;
+use crate::intake::{emis, messages};
 use crate::referral::{Channel, Gateway};
 
 /// Take files or folders through the same path as live messages
@@ -24,6 +24,8 @@ pub struct Ingest {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
+    /// EMIS bulk extracts: files, folders, zip archives
+    EmisExtract,
     /// BaRS messages, a Bundle a file, JSON or XML
     Bars,
     /// FHIR transaction Bundles, one a file, JSON or XML
@@ -37,6 +39,7 @@ impl Ingest {
         }
         let gateway = open::gateway(options).await?;
         let done = match self.format {
+            Format::EmisExtract => extract(&gateway, &self.paths, options.json).await,
             Format::Bars => bundles(&gateway, Channel::Bars, &self.paths, options.json).await,
             Format::Fhir => bundles(&gateway, Channel::Fhir, &self.paths, options.json).await,
         };
@@ -53,6 +56,25 @@ async fn bundles(gateway: &Gateway, channel: Channel, paths: &[PathBuf], as_json
     match result.unreadable {
         0 => Ok(()),
         count => Err(Failure::input(format!("{count} of {} files are not what they claim to be", result.files))),
+    }
+}
+
+async fn extract(gateway: &Gateway, paths: &[PathBuf], as_json: bool) -> Result<(), Failure> {
+    let progress = std::sync::Mutex::new(Progress::new("rows"));
+    let tell = |done: u64, _: &str| {
+        if let Ok(mut progress) = progress.lock() {
+            progress.at(done, 0);
+        }
+    };
+    let result = emis::ingest(gateway, paths, &tell).await.map_err(|fault| match fault {
+        emis::IngestFault::Path(why) => Failure::input(why),
+        other => Failure::environment(other.to_string()),
+    })?;
+    drop(progress);
+    show(&result, as_json);
+    match result.unreadable {
+        0 => Ok(()),
+        count => Err(Failure::input(format!("{count} files are not what they claim to be"))),
     }
 }
 

@@ -21,6 +21,7 @@ mod open;
 mod out;
 mod progress;
 mod route;
+mod serve;
 mod token;
 
 pub use failure::Failure;
@@ -49,6 +50,7 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Serve),
     Check(check::Check),
     Migrate(migrate::Migrate),
     Map(map::Map),
@@ -75,6 +77,7 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
     match command {
+        Command::Serve(command) => command.run(options).await,
         Command::Check(command) => command.run(options),
         Command::Migrate(command) => command.run(options).await,
         Command::Map(command) => command.run(options).await,

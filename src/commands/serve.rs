@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Failure, Options, open};
-use crate::api::{self, ServeFault};
+use crate::api;
+use crate::api::serve::ServeFault;
 use crate::runners::Runners;
 
 /// Run the gateway; SIGTERM drains it

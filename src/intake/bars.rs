@@ -57,9 +57,10 @@ pub fn check_headers(header: impl Fn(&str) -> String, config: &Bars) -> Result<(
     }
     refuse(BarsError::BadRequest, issues)?;
     match named.flatten() {
-        Some(service) if !ours(&service, config) => {
-            Err(Rejection::unprocessable(IssueType::NotSupported, "NHSD-Target-Identifier names a service that is not here"))
-        }
+        Some(service) if !ours(&service, config) => Err(Rejection::unprocessable(
+            IssueType::NotSupported,
+            "NHSD-Target-Identifier names a service that is not here",
+        )),
         _ => Ok(()),
     }
 }
@@ -258,7 +259,8 @@ impl<'a> Message<'a> {
         if known {
             return Ok(());
         }
-        let words = if use_case.is_some() { "this use case is not taken here" } else { "the category names no use case" };
+        let words =
+            if use_case.is_some() { "this use case is not taken here" } else { "the category names no use case" };
         Err(unsupported(words, &at))
     }
 
@@ -331,13 +333,17 @@ mod tests {
         assert_eq!(told(|b| b["meta"] = json!({})), (400, "invariant"));
         assert_eq!(told(|b| b["meta"]["versionId"] = json!("9.9.9")), (422, "not-supported"));
         assert_eq!(told(|b| b["entry"].as_array_mut().unwrap().swap(0, 1)), (400, "invariant"));
-        let header = |name: &'static str, value: Value| move |b: &mut Value| b["entry"][0]["resource"][name] = value.clone();
+        let header =
+            |name: &'static str, value: Value| move |b: &mut Value| b["entry"][0]["resource"][name] = value.clone();
         assert_eq!(told(header("eventCoding", json!({"code": "booking-request"}))), (501, "not-supported"));
         assert_eq!(told(header("eventCoding", json!({"code": "servicerequest-response"}))), (404, "not-found"));
         assert_eq!(told(header("eventCoding", json!({"code": "x"}))), (422, "not-supported"));
         assert_eq!(told(header("destination", json!([{"endpoint": "a|222"}]))), (422, "not-supported"));
         assert_eq!(told(header("destination", json!([]))), (400, "required"));
-        assert_eq!(told(header("definition", json!("x/bars-message-servicerequest-request-validation"))), (422, "not-supported"));
+        assert_eq!(
+            told(header("definition", json!("x/bars-message-servicerequest-request-validation"))),
+            (422, "not-supported")
+        );
         assert_eq!(told(|b| b["entry"][3]["resource"]["status"] = json!("planned")), (400, "invariant"));
         assert_eq!(told(|b| b["entry"][4]["resource"]["status"] = json!("active")), (400, "invariant"));
         assert_eq!(told(|b| b["entry"].as_array_mut().unwrap().truncate(5)), (400, "required"));

@@ -12,6 +12,9 @@ use crate::store::commit::{Cause, Hold};
 /// # Errors
 /// The rejection that the sender would have been told, or that there is nothing to start from.
 pub async fn replay(gateway: &Gateway, hold: &Hold) -> Result<String, Rejection> {
+    if hold.channel == Channel::EmisExtract.word() {
+        return super::emis::replay(gateway, hold).await;
+    }
     let received = received(gateway, hold).await?;
     let answer = referral::process(gateway, received).await?;
     Ok(match answer.result {
@@ -27,6 +30,9 @@ pub async fn replay(gateway: &Gateway, hold: &Hold) -> Result<String, Rejection>
 /// # Errors
 /// As [`replay`].
 pub async fn rehearse(gateway: &Gateway, hold: &Hold) -> Result<String, Rejection> {
+    if hold.channel == Channel::EmisExtract.word() {
+        return super::emis::rehearse(gateway, hold).await;
+    }
     let received = received(gateway, hold).await?;
     referral::rehearse(gateway, &received).await
 }

@@ -35,3 +35,4 @@ pub struct Parsed {
     /// What was odd and let pass, in words. No patient data.
     pub findings: Vec<String>,
 }
+pub mod emis;

@@ -1,6 +1,8 @@
 //! The Postgres store.
 #![allow(missing_docs, unused_variables, clippy::todo)]
 
+mod staging;
+
 use jiff::Timestamp;
 
 use super::{EntrySearch, Page, Search, StoreError, Stored, commit};

@@ -43,8 +43,7 @@ async fn one(store: &Store, exchange: &Exchange, reference: &str) -> Result<Opti
         return Ok(None);
     }
     let caller = exchange.caller()?;
-    let visible = caller.may("read", kind).is_ok()
-        && who::may_see(&exchange.gateway, caller, kind, id).await.is_ok();
+    let visible = caller.may("read", kind).is_ok() && who::may_see(&exchange.gateway, caller, kind, id).await.is_ok();
     if !visible {
         return Ok(None);
     }

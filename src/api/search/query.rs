@@ -254,7 +254,9 @@ mod tests {
 
     #[test]
     fn dates_have_prefixes() {
-        assert!(tests("ServiceRequest", "authored=gt2026-01-05").contains(r#"from: "2026-01-06T00:00:00.000Z", to: """#));
+        assert!(
+            tests("ServiceRequest", "authored=gt2026-01-05").contains(r#"from: "2026-01-06T00:00:00.000Z", to: """#)
+        );
         assert!(tests("ServiceRequest", "authored=ne2026").contains("negated: true"));
         assert_eq!(of_query("ServiceRequest", "authored=ap2026").unwrap_err().status(), 400);
         assert_eq!(of_query("ServiceRequest", "authored=today").unwrap_err().status(), 400);
@@ -264,7 +266,10 @@ mod tests {
     fn references_are_by_type_or_by_identifier() {
         assert!(tests("Task", "patient=p").contains(r#""Patient/p""#));
         assert!(tests("Task", "owner:Organization=o").contains(r#""Organization/o""#));
-        assert!(tests("ServiceRequest", "patient:identifier=s|v").contains(&format!("param: {}", param::SUBJECT_IDENTIFIER)));
+        assert!(
+            tests("ServiceRequest", "patient:identifier=s|v")
+                .contains(&format!("param: {}", param::SUBJECT_IDENTIFIER))
+        );
         assert!(tests("ServiceRequest", "patient.identifier=s|v").contains(r#"value: "v", extra: Some("s")"#));
         assert_eq!(of_query("Task", "owner=o").unwrap_err().status(), 400);
     }

@@ -8,7 +8,10 @@ use super::{BUSY_TIMEOUT, engine};
 use crate::store::StoreError;
 
 /// The steps in order: number, name, SQL.
-const STEPS: &[(i64, &str, &str)] = &[(1, "base", include_str!("migrations/0001_base.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "base", include_str!("migrations/0001_base.sql")),
+    (2, "staging", include_str!("migrations/0002_staging.sql")),
+];
 
 /// Creates the file (readable by its owner alone) and brings its schema up to date; says what it
 /// did, a line a step.

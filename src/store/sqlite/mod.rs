@@ -15,6 +15,7 @@ mod migrate;
 mod outbox;
 mod read;
 mod search;
+mod staging;
 mod writer;
 
 use std::path::{Path, PathBuf};
