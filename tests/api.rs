@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/referrals.rs"]
+#[allow(dead_code)]
+mod referrals;
+
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode};
 use fingerpost::api;
@@ -15,6 +19,7 @@ use tower::ServiceExt;
 
 struct Rig {
     gateway: Gateway,
+    router: axum::Router,
     _dir: tempfile::TempDir,
 }
 
@@ -23,7 +28,7 @@ impl Rig {
         let dir = tempfile::tempdir().unwrap();
         let config = Config::development(dir.path());
         let gateway = Gateway::open_or_create(config, Clock::System).await.unwrap();
-        Self { gateway, _dir: dir }
+        Self { router: api::router(gateway.clone()), gateway, _dir: dir }
     }
 
     fn token(&self, role: Role, ods: &str) -> String {
@@ -32,7 +37,7 @@ impl Rig {
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {
-        api::router(self.gateway.clone()).oneshot(request).await.unwrap()
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     async fn ask(&self, role: Role, method: Method, path: &str, body: Option<Vec<u8>>) -> (u16, Value) {
@@ -133,4 +138,79 @@ async fn ids_are_mirrored() {
     let response = rig.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(response.headers()["x-request-id"], "r-1");
     assert_eq!(response.headers()["x-correlation-id"], "c-1");
+}
+
+/// Posts a message under a request id of its own.
+async fn post_message(rig: &Rig, message: &Value, request: &str) -> (u16, Value) {
+    let request = Request::post("/fhir/$process-message")
+        .header("authorization", format!("Bearer {}", rig.token(Role::Referrer, "N84001")))
+        .header("content-type", "application/fhir+json; version=1.1.0")
+        .header("x-request-id", request)
+        .header("x-correlation-id", "00000000-0000-4000-8000-0000000000cc")
+        .body(Body::from(message.to_string()))
+        .unwrap();
+    told(rig.send(request).await).await
+}
+
+#[tokio::test]
+async fn a_message_is_answered_in_the_exchange_and_read_back() {
+    let rig = Rig::new().await;
+    let message = referrals::bars_message(1, "N84001");
+    let (one, two) = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002");
+    let (status, answer) = post_message(&rig, &message, one).await;
+    assert_eq!((status, &answer["type"]), (200, &json!("message")), "{answer}");
+    fingerpost::fhir::check::check(&answer).unwrap();
+    let entries = answer["entry"].as_array().unwrap();
+    let referral = entries.iter().find(|e| e["resource"]["resourceType"] == "ServiceRequest").unwrap();
+    let id = referral["resource"]["id"].as_str().unwrap();
+
+    let (status, read) = rig.ask(Role::Referrer, Method::GET, &format!("/fhir/ServiceRequest/{id}"), None).await;
+    assert_eq!((status, read["id"].as_str()), (200, Some(id)), "{read}");
+    let history = format!("/fhir/ServiceRequest/{id}/_history");
+    assert_eq!(rig.ask(Role::Referrer, Method::GET, &history, None).await.1["total"], 1);
+    let number = referrals::nhs_number(1);
+    let by_number = format!("/fhir/ServiceRequest?patient:identifier=https://fhir.nhs.uk/Id/nhs-number%7C{number}");
+    let (_, found) = rig.ask(Role::Referrer, Method::GET, &by_number, None).await;
+    assert_eq!(found["entry"].as_array().map(Vec::len), Some(1), "{found}");
+    let log = rig.entries().await.iter().map(Value::to_string).collect::<String>();
+    assert!(!log.contains(&number), "the audit log names nobody");
+
+    assert_eq!(issue(&post_message(&rig, &message, one).await), (409, "duplicate"));
+    assert_eq!(issue(&post_message(&rig, &message, two).await), (409, "duplicate"));
+    let mut other = message.clone();
+    other["timestamp"] = json!("2026-01-06T10:00:00Z");
+    assert_eq!(issue(&post_message(&rig, &other, two).await), (409, "conflict"));
+}
+
+/// Asks how far an upload is until it is read.
+async fn result_of(rig: &Rig, at: &str) -> (u16, Value) {
+    for _ in 0..200 {
+        let told = rig.ask(Role::Referrer, Method::GET, at, None).await;
+        if told.0 != 202 {
+            return told;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the upload was not read in time");
+}
+
+#[tokio::test]
+async fn extracts_are_taken_by_upload_and_what_is_none_is_refused() {
+    let rig = Rig::new().await;
+    let upload = |name: &str, body: &str| {
+        Request::post("/intake/emis-extract")
+            .header("authorization", format!("Bearer {}", rig.token(Role::Referrer, "N84001")))
+            .header("content-disposition", format!("attachment; filename={name}"))
+            .body(Body::from(body.to_owned()))
+            .unwrap()
+    };
+    let refused = told(rig.send(upload("holiday.txt", "not an extract")).await).await;
+    assert_eq!(refused.0, 422, "{}", refused.1);
+
+    let taken = rig.send(upload("Coding_ClinicalCode.csv", "CodeId,Term\r\n")).await;
+    assert_eq!(taken.status(), StatusCode::ACCEPTED);
+    let at = taken.headers()["location"].to_str().unwrap().to_owned();
+    let path = &at[at.find("/intake/").unwrap()..];
+    let (status, result) = result_of(&rig, path).await;
+    assert_eq!((status, &result["received"]), (200, &json!(0)), "{result}");
 }
