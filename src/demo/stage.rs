@@ -23,6 +23,8 @@ use crate::runners::Runners;
 
 /// Tries to reach the gateway's own address after it was told to listen.
 const READY_TRIES_MAX: u32 = 100;
+/// How long one of them may take.
+const READY_ASK_MAX: Duration = Duration::from_secs(1);
 /// The wait between them.
 const READY_WAIT: Duration = Duration::from_millis(50);
 /// How long runners may take to finish at the end.
@@ -92,16 +94,17 @@ impl Stage {
     }
 
     async fn ready(&self) -> Result<(), DemoFault> {
-        let client = reqwest::Client::builder().no_proxy().build().map_err(DemoFault::new)?;
+        let client = reqwest::Client::builder().no_proxy().timeout(READY_ASK_MAX).build().map_err(DemoFault::new)?;
         for _ in 0..READY_TRIES_MAX {
+            tokio::time::sleep(READY_WAIT).await;
+            // Asked first: who answers at an address that could not be had is somebody else.
+            if self.serving.is_finished() {
+                break;
+            }
             let asked = client.get(format!("{}/livez", self.base_url)).send().await;
             if asked.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
-            if self.serving.is_finished() {
-                break;
-            }
-            tokio::time::sleep(READY_WAIT).await;
         }
         Err(DemoFault::new(format!("the gateway does not answer at {}", self.base_url)))
     }
