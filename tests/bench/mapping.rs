@@ -42,7 +42,10 @@ fn measure(mappings: &Mappings, name: &str, tree: &SourceTree) -> f64 {
         }));
     }
     let ratio = mapped.as_secs_f64() / printed.as_secs_f64();
-    println!("{name}: mapped and serialised {mapped:?}, parsed and printed {printed:?} ({} bytes), ratio {ratio:.2}", text.len());
+    println!(
+        "{name}: mapped and serialised {mapped:?}, parsed and printed {printed:?} ({} bytes), ratio {ratio:.2}",
+        text.len()
+    );
     ratio
 }
 

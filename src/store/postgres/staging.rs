@@ -77,5 +77,4 @@ impl Postgres {
     pub(crate) async fn take_turn(&self, holder: Uuid, now: Timestamp, until: Timestamp) -> Result<bool, StoreError> {
         todo!()
     }
-
 }

@@ -33,19 +33,21 @@ impl Sqlite {
         self.read(move |db| {
             let mut find = db
                 .prepare_cached(
-                    "SELECT state, obs_body <> '', ref_body <> '' FROM staged_candidate \
+                    "SELECT state, obs_body <> '', ref_body <> '', target FROM staged_candidate \
                      WHERE organisation = ?1 AND observation = ?2",
                 )
                 .map_err(engine)?;
             let mut known = Vec::new();
             for (organisation, observation) in keys {
                 let found = find
-                    .query_row((&organisation, &observation), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                    .query_row((&organisation, &observation), |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                    })
                     .optional()
                     .map_err(engine)?;
-                if let Some((state, has_observation, has_referral)) = found {
+                if let Some((state, has_observation, has_referral, target)) = found {
                     let state = State::of(state);
-                    known.push(Known { organisation, observation, state, has_observation, has_referral });
+                    known.push(Known { organisation, observation, state, has_observation, has_referral, target });
                 }
             }
             Ok(known)
@@ -123,7 +125,7 @@ impl Sqlite {
     }
 
     pub(crate) async fn touch_waiting(&self, before: Timestamp) -> Result<(), StoreError> {
-        let sql = "UPDATE staged_candidate SET dirty = 1 WHERE state IN (0, 1, 2) AND state = 1 AND since < ?1";
+        let sql = "UPDATE staged_candidate SET dirty = 1 WHERE state = 1 AND since < ?1";
         self.write(move |db| db.execute(sql, [micros(before)]).map(drop).map_err(engine)).await
     }
 
@@ -143,7 +145,8 @@ impl Sqlite {
 
     pub(crate) async fn park(&self, rows: Vec<Parked>) -> Result<(), StoreError> {
         self.write(move |db| {
-            let sql = "INSERT OR IGNORE INTO staged_parked (hold, name, version, feed, origin, body) VALUES (?,?,?,?,?,?)";
+            let sql =
+                "INSERT OR IGNORE INTO staged_parked (hold, name, version, feed, origin, body) VALUES (?,?,?,?,?,?)";
             let mut insert = db.prepare_cached(sql).map_err(engine)?;
             for row in &rows {
                 let hold = row.hold.to_string();
@@ -215,7 +218,10 @@ fn reference(db: &Connection, row: &Reference) -> rusqlite::Result<()> {
         .prepare_cached("SELECT version, body FROM staged_reference WHERE kind = ?1 AND scope = ?2 AND key = ?3")?
         .query_row((row.kind.number(), &row.scope, &row.key), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if here.as_ref().is_some_and(|(version, body)| *version > row.version || (*version == row.version && *body == row.body)) {
+    if here
+        .as_ref()
+        .is_some_and(|(version, body)| *version > row.version || (*version == row.version && *body == row.body))
+    {
         return Ok(());
     }
     db.prepare_cached(
@@ -249,7 +255,7 @@ fn half(db: &Connection, row: &Half, at: i64) -> rusqlite::Result<()> {
     // again is new; any other state stays, so that a change is known from a first coming.
     const STATE: &str = "feed = excluded.feed, touched = touched + 1, dirty = excluded.dirty, \
          state = CASE WHEN excluded.state = 5 OR state = 5 THEN excluded.state ELSE state END";
-    let dirty = !row.ignored;
+    let dirty = !row.ignored || row.is_referral;
     let written = if row.is_referral {
         db.prepare_cached(&format!(
             "INSERT INTO staged_candidate (organisation, observation, feed, since, state, dirty, \
@@ -259,7 +265,16 @@ fn half(db: &Connection, row: &Half, at: i64) -> rusqlite::Result<()> {
              WHERE excluded.ref_version >= ref_version"
         ))?
         .execute(params![
-            row.organisation, row.observation, row.feed, at, state, dirty, row.version, body, row.origin, kept(&row.target)
+            row.organisation,
+            row.observation,
+            row.feed,
+            at,
+            state,
+            dirty,
+            row.version,
+            body,
+            row.origin,
+            kept(&row.target)
         ])?
     } else {
         db.prepare_cached(&format!(
@@ -277,17 +292,27 @@ fn half(db: &Connection, row: &Half, at: i64) -> rusqlite::Result<()> {
              WHERE excluded.obs_version >= obs_version"
         ))?
         .execute(params![
-            row.organisation, row.observation, row.feed, at, state, dirty, row.version,
+            row.organisation,
+            row.observation,
+            row.feed,
+            at,
+            state,
+            dirty,
+            row.version,
             if row.deleted { "" } else { body },
-            row.origin, kept(&row.patient), kept(&row.code), kept(&row.clinician), row.deleted
+            row.origin,
+            kept(&row.patient),
+            kept(&row.code),
+            kept(&row.clinician),
+            row.deleted
         ])?
     };
     if written == 0 {
         // Older than what is here: still a coming of this candidate, which is counted.
         db.prepare_cached(
-            "UPDATE staged_candidate SET dirty = 1, touched = touched + 1 WHERE organisation = ?1 AND observation = ?2",
+            "UPDATE staged_candidate SET dirty = ?3, touched = touched + 1 WHERE organisation = ?1 AND observation = ?2",
         )?
-        .execute((&row.organisation, &row.observation))?;
+        .execute((&row.organisation, &row.observation, dirty))?;
     }
     Ok(())
 }
