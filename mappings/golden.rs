@@ -127,8 +127,11 @@ fn check(case: &Value, mapped: &Mapped, wrong: &mut Vec<String>) {
     }
     for (element, wanted) in case["trace"].as_object().into_iter().flatten() {
         let got = lineage_of(mapped, element).map_or_else(Vec::new, |line| {
-            let table = Some(line.table.clone()).filter(|table| !table.is_empty());
-            std::iter::once(line.row.clone()).chain(line.cells.clone()).chain(table).collect()
+            let table = Some(line.table.to_string()).filter(|table| !table.is_empty());
+            std::iter::once(line.row.to_string())
+                .chain(line.cells.iter().map(ToString::to_string))
+                .chain(table)
+                .collect()
         });
         differ(wrong, &format!("trace of {element}"), &got, &list(wanted));
     }

@@ -110,6 +110,16 @@ impl Config {
         config
     }
 
+    /// Where a file is kept that no key names: beside the embedded store, `fingerpost.db.WHAT`. With
+    /// PostgreSQL there is no such place, and a production configuration must name the file; a
+    /// development one has it in the working directory.
+    pub fn beside_store(&self, what: &str) -> Option<PathBuf> {
+        match self.store.url.strip_prefix("sqlite:") {
+            Some(path) => Some(PathBuf::from(format!("{path}.{what}"))),
+            None => self.is_development().then(|| PathBuf::from(format!("fingerpost.{what}"))),
+        }
+    }
+
     /// True when the configuration is marked as a development one.
     pub fn is_development(&self) -> bool {
         self.gateway.mode == Mode::Development
@@ -271,6 +281,7 @@ mod sections {
     #[serde(deny_unknown_fields)]
     pub struct Access {
         pub token_seconds: u64,
+        pub key_file: String,
         #[serde(default)]
         pub clients: Vec<Client>,
     }

@@ -64,9 +64,9 @@ impl Gateway {
                 config.intake.emis.recipients.push(code.clone());
             }
         }
+        let access = Access::load(&config).map_err(OpenFault::Config)?;
         let signer = signer(&config)?;
         let store = Store::open(&config.store, signer).await?;
-        let access = Access::default();
         Ok(Self {
             config: Arc::new(config),
             place: Arc::new(place),
@@ -74,6 +74,7 @@ impl Gateway {
             access: Arc::new(access),
             store,
             clock,
+            caseloads: Arc::default(),
         })
     }
 }
@@ -113,7 +114,9 @@ impl Reference {
 
 /// Every fault of a configuration and all that it names.
 pub fn check(loaded: &Loaded) -> Vec<Fault> {
-    Reference::load(&loaded.config, &|path| loaded.at(path)).err().unwrap_or_default()
+    let mut faults = Reference::load(&loaded.config, &|path| loaded.at(path)).err().unwrap_or_default();
+    faults.extend(crate::outcome::entries::check());
+    faults
 }
 
 fn survey_place(config: &Config, at: &dyn Fn(&str) -> At) -> Result<(Place, Vec<Fault>), Vec<Fault>> {
@@ -182,20 +185,12 @@ pub fn key_path(config: &Config) -> Option<PathBuf> {
     if !config.audit.key_file.is_empty() {
         return Some(PathBuf::from(&config.audit.key_file));
     }
-    store_path(config).map(|path| beside(&path, "audit-key.pem"))
+    config.beside_store("audit-key.pem")
 }
 
 /// Where the log's public key is kept, beside the signing key: `fingerpost.db.audit-key.pub`.
 pub fn public_key_path(config: &Config) -> Option<PathBuf> {
     key_path(config).map(|path| path.with_extension("pub"))
-}
-
-/// `fingerpost.db` -> `fingerpost.db.audit-key.pem`.
-fn beside(path: &Path, what: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(what);
-    PathBuf::from(name)
 }
 
 fn signer(config: &Config) -> Result<Signer, OpenFault> {

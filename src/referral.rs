@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 mod cancel;
+mod caseloads;
 mod commit;
 mod legs;
 mod settle;
@@ -28,6 +29,8 @@ use crate::rejection::Rejection;
 use crate::routing::Place;
 use crate::store::commit::{Cause, DoorKey};
 use crate::store::{Store, StoreError};
+
+pub use caseloads::Caseloads;
 
 /// Everything that a leg of the path may ask: configuration, reference data, the store, the time.
 #[derive(Clone)]
@@ -44,6 +47,8 @@ pub struct Gateway {
     pub store: Store,
     /// The time.
     pub clock: Clock,
+    /// How busy the pools are.
+    pub caseloads: Arc<Caseloads>,
 }
 
 /// The ways in.

@@ -78,7 +78,7 @@ fn traced(tree: &SourceTree, line: &Lineage, value: &Value, words: &str) -> bool
 }
 
 fn holds(tree: &SourceTree, mapped: &Mapped, words: &str) -> Result<(), TestCaseError> {
-    let lines: BTreeSet<(usize, &str)> = mapped.lineage.iter().map(|l| (l.resource, l.element.as_str())).collect();
+    let lines: BTreeSet<(usize, &str)> = mapped.lineage.iter().map(|l| (l.resource, &*l.element)).collect();
     prop_assert_eq!(lines.len(), mapped.lineage.len(), "an element has two origins");
     for (at, resource) in mapped.resources.iter().enumerate() {
         let mut found = Vec::new();
@@ -90,7 +90,7 @@ fn holds(tree: &SourceTree, mapped: &Mapped, words: &str) -> Result<(), TestCase
             let line = mapped.lineage.iter().find(|line| {
                 line.resource == at
                     && path
-                        .strip_prefix(&line.element)
+                        .strip_prefix(&*line.element)
                         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
             });
             let Some(line) = line else { return Err(TestCaseError::fail(format!("{path} has no origin"))) };
@@ -204,8 +204,8 @@ fn lineage_names_fhir_paths_that_lead_to_the_value() {
     let mappings = loaded();
     let tree = tree_from_text(&text_of("emis-extract/cases/typical.yaml")).unwrap();
     let mapped = mappings.map("emis-extract", &tree).unwrap();
-    let line = mapped.lineage.iter().find(|line| line.slot == "identifier[ubrn].value").unwrap();
-    assert_eq!(line.element, "ServiceRequest.identifier[1].value");
+    let line = mapped.lineage.iter().find(|line| &*line.slot == "identifier[ubrn].value").unwrap();
+    assert_eq!(&*line.element, "ServiceRequest.identifier[1].value");
     assert_eq!(value_at(&mapped.resources[line.resource], &line.element), "000012345678");
 }
 

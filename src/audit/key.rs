@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use super::note::{NoteFault, Signer};
 
 /// Why the signing key could not be had.
@@ -44,6 +46,15 @@ impl Signer {
         let pem = std::fs::read_to_string(path).map_err(|why| KeyFault::File { file: file(), why })?;
         Self::from_pem(origin, &pem).map_err(key)
     }
+}
+
+/// A PKCS#8 private key as PEM. <https://www.rfc-editor.org/rfc/rfc7468>
+pub(crate) fn private_pem(der: &[u8]) -> String {
+    const LINE: usize = 64;
+    let encoded = STANDARD.encode(der);
+    let lines: Vec<&str> =
+        (0..encoded.len()).step_by(LINE).filter_map(|at| encoded.get(at..encoded.len().min(at + LINE))).collect();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
 }
 
 /// Writes a secret to a file of its own and links it into place whole: another process sees

@@ -95,8 +95,7 @@ impl Signer {
     /// When the key cannot be written out.
     pub fn to_pem(&self) -> Result<String, NoteFault> {
         let der = self.key.to_pkcs8v1().map_err(|_| NoteFault::Key)?;
-        // A PKCS#8 Ed25519 key is 48 bytes: one line of 64 characters.
-        Ok(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der.as_ref())))
+        Ok(super::key::private_pem(der.as_ref()))
     }
 
     /// The public key as the signed-note format spells it: `name+hash+key`. All that `audit

@@ -28,7 +28,18 @@ fn sha256(parts: &[&[u8]]) -> Hash {
     hash
 }
 
-/// The hash of an entry's bytes.
+/// SHA-256 of an entry's bytes: what the log holds of it.
+pub fn digest(entry: &[u8]) -> Hash {
+    sha256(&[entry])
+}
+
+/// The leaf of an audit entry. The log's entry is the digest of the JSON, not the JSON, so that
+/// the log can be published whole without a word about anyone.
+pub fn entry_hash(entry: &[u8]) -> Hash {
+    leaf_hash(&digest(entry))
+}
+
+/// The hash of a log entry's bytes.
 pub fn leaf_hash(entry: &[u8]) -> Hash {
     sha256(&[&[LEAF], entry])
 }

@@ -9,9 +9,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+mod audit;
 mod check;
 mod failure;
 mod held;
+mod ingest;
 mod ledger;
 mod map;
 mod migrate;
@@ -19,6 +21,8 @@ mod open;
 mod out;
 mod progress;
 mod route;
+mod serve;
+mod token;
 
 pub use failure::Failure;
 
@@ -46,12 +50,16 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Serve),
     Check(check::Check),
     Migrate(migrate::Migrate),
     Map(map::Map),
+    Ingest(ingest::Ingest),
     Held(held::Held),
     Route(route::Route),
     Ledger(ledger::Ledger),
+    Audit(audit::Audit),
+    Token(token::Token),
 }
 
 /// Runs the command that the process was started with.
@@ -69,11 +77,15 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
     match command {
+        Command::Serve(command) => command.run(options).await,
         Command::Check(command) => command.run(options),
         Command::Migrate(command) => command.run(options).await,
         Command::Map(command) => command.run(options).await,
+        Command::Ingest(command) => command.run(options).await,
         Command::Held(command) => command.run(options).await,
         Command::Route(command) => command.run(options).await,
         Command::Ledger(command) => command.run(options).await,
+        Command::Audit(command) => command.run(options).await,
+        Command::Token(command) => command.run(options).await,
     }
 }

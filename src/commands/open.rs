@@ -35,6 +35,7 @@ pub async fn gateway(options: &Options) -> Result<Gateway, Failure> {
 
 /// As [`gateway`], for a configuration that is at hand.
 pub async fn open(config: Config) -> Result<Gateway, Failure> {
+    crate::telemetry::start(&config.log);
     match store_path(&config) {
         Some(_) if config.is_development() => Ok(Gateway::open_or_create(config, Clock::System).await?),
         Some(path) if !path.exists() => Err(Failure::environment(format!(

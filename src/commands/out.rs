@@ -45,3 +45,18 @@ pub fn table(rows: &[Vec<String>]) -> String {
     }
     out.trim_end().to_owned()
 }
+
+/// Stdout for those who write to a [`Write`]; ends as [`write`] does.
+#[derive(Debug)]
+pub struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stdout().flush()
+    }
+}

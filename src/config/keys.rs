@@ -70,6 +70,7 @@ pub const KEYS: &[Key] = &[
     key("audit.origin", Name),
     key("audit.key_file", Path),
     key("access.token_seconds", Whole(10, 3600)),
+    key("access.key_file", Path),
     needed("access.clients[].id", Name),
     needed("access.clients[].name", Text),
     needed("access.clients[].ods", Ods),

@@ -5,11 +5,17 @@
 //! Numbers keep their digits (`arbitrary_precision`) and elements keep their order.
 
 pub mod bundle;
+pub mod capability;
 pub mod check;
+pub mod collection;
 pub mod dates;
 pub mod ids;
 pub mod index;
+pub mod logical;
+pub mod message;
+pub mod observation;
 pub mod outcome;
+pub mod pages;
 pub mod parameters;
 pub mod provenance;
 pub mod task;

@@ -33,3 +33,17 @@ pub fn operation_outcome(rejection: &Rejection) -> Value {
         "issue": issues,
     })
 }
+
+/// An OperationOutcome that says one thing and finds no fault.
+pub fn information(diagnostics: &str) -> Value {
+    remarks("information", &[diagnostics.to_owned()])
+}
+
+/// An OperationOutcome of remarks that stop nothing: `information` or `warning`.
+pub fn remarks(severity: &str, diagnostics: &[String]) -> Value {
+    let issues: Vec<Value> = diagnostics
+        .iter()
+        .map(|text| json!({"severity": severity, "code": "informational", "diagnostics": text}))
+        .collect();
+    json!({"resourceType": "OperationOutcome", "issue": issues})
+}

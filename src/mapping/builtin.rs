@@ -64,12 +64,22 @@ fn collect(dir: &Path, depth: usize, files: &mut BTreeMap<String, String>, fault
             if depth < DEPTH_MAX && !path.ends_with("cases") {
                 collect(&path, depth + 1, files, faults);
             }
-        } else if path.extension().is_some_and(|ending| ending == "yaml" || ending == "csv") {
+        } else if is_ours(&path) {
             match std::fs::read_to_string(&path) {
                 Ok(text) => drop(files.insert(path.display().to_string(), text)),
                 Err(why) => faults.push(unreadable(&path, &why)),
             }
         }
+    }
+}
+
+/// True for the files that mappings are made of; other rooms keep tables of their own here.
+fn is_ours(path: &Path) -> bool {
+    let within = |folder: &str| path.parent().is_some_and(|parent| parent.ends_with(folder));
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("yaml") => true,
+        Some("csv") => within("tables") || within("codes") || path.ends_with("source.csv"),
+        _ => false,
     }
 }
 

@@ -2,6 +2,7 @@
 //! the gateway refuses to start rather than guess.
 
 mod cells;
+mod place;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};

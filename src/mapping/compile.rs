@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Name;
 use super::condition::Condition;
 use super::definition::Input;
 use super::element::Holds;
@@ -70,7 +71,7 @@ pub struct Cell {
     /// The members to it; for a table exactly one.
     pub path: Vec<Part>,
     /// As the mapping writes it.
-    pub name: String,
+    pub name: Name,
 }
 
 /// One step into a source.
@@ -88,9 +89,9 @@ pub struct Leaf {
     /// The members and items to it.
     pub steps: Vec<LeafStep>,
     /// As the mapping writes it.
-    pub slot: String,
-    /// The FHIR path, where no item is on the way to it.
-    pub element: Option<String>,
+    pub slot: Name,
+    /// The FHIR path when every item stands in its usual place.
+    pub element: Name,
     /// What it holds.
     pub holds: Holds,
     /// The codes that a required binding allows.
@@ -104,6 +105,8 @@ pub struct LeafStep {
     pub name: String,
     /// The slice's number, for an item.
     pub slot: Option<usize>,
+    /// The item's usual place: where it stands when all the mapping's items are there.
+    pub place: usize,
 }
 
 /// Where a row's value comes from.
@@ -148,7 +151,7 @@ pub enum TableAt {
 #[derive(Debug)]
 pub struct Rule {
     /// Its id.
-    pub id: String,
+    pub id: Name,
     /// The element.
     pub leaf: usize,
     /// The source.

@@ -1,16 +1,21 @@
 //! Runs a compiled mapping over one source tree. Pure, and one pass: each row decides, then the
 //! elements are built in R4's order.
 
+mod build;
+mod read;
+
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::compile::{Beside, Cell, Leaf, LeafStep, Mapping, Origin, Otherwise, Part, Rule, TableAt, Target};
+use super::compile::{Beside, Cell, Leaf, Mapping, Origin, Otherwise, Rule, TableAt, Target};
 use super::condition::Condition;
-use super::element::Holds;
-use super::tables::{CodeTable, Codes, Decision};
+use super::tables::{Codes, Decision, TableRow};
 use super::transforms::{Done, Transform, boolean};
-use super::{Lineage, Mapped, Review, SourceTree};
+use super::{Lineage, Mapped, Name, Review, SourceTree};
+use build::{element, put, unsliced};
+use read::{text, typed, walk};
+
 use crate::rejection::{BarsError, Issue, IssueType, Rejection};
 use crate::store::commit::Cause;
 
@@ -61,7 +66,7 @@ struct Placed<'m> {
     value: Value,
     rule: &'m Rule,
     cells: &'m [Cell],
-    table: Option<(&'m CodeTable, usize)>,
+    table: Option<&'m Name>,
 }
 
 /// One target being made.
@@ -136,7 +141,7 @@ impl<'m, 't> Pass<'m, 't> {
         &mut self,
         rule: &'m Rule,
         from: &'m [Vec<Cell>],
-    ) -> Result<(Value, &'m [Cell], Option<(&'m CodeTable, usize)>), Nothing> {
+    ) -> Result<(Value, &'m [Cell], Option<&'m Name>), Nothing> {
         for cells in from {
             let Some(found) = cells.first().and_then(|cell| self.find(cell)) else { continue };
             if rule.transform == Transform::Element {
@@ -158,18 +163,13 @@ impl<'m, 't> Pass<'m, 't> {
             let Some(table) = &rule.table else {
                 return Ok((self.typed(rule, value)?, cells, None));
             };
-            let (table, target, line) = self.look_up(rule, table, &value)?;
-            return Ok((self.typed(rule, Cow::Borrowed(target))?, cells, Some((table, line))));
+            let row = self.look_up(rule, table, &value)?;
+            return Ok((self.typed(rule, Cow::Borrowed(&row.target))?, cells, Some(&row.at)));
         }
         Err(Nothing::Missing)
     }
 
-    fn look_up(
-        &mut self,
-        rule: &Rule,
-        at: &'m TableAt,
-        value: &str,
-    ) -> Result<(&'m CodeTable, &'m str, usize), Nothing> {
+    fn look_up(&mut self, rule: &Rule, at: &'m TableAt, value: &str) -> Result<&'m TableRow, Nothing> {
         let table = match at {
             TableAt::Own(name) => self.mapping.tables.get(name),
             TableAt::Shared(name) => self.codes.tables.get(name),
@@ -181,13 +181,13 @@ impl<'m, 't> Pass<'m, 't> {
             return Err(Nothing::Review(format!("{}: {} is not in {}", rule.id, shown(), table.label), cause));
         };
         match row.decision {
-            Decision::Mapped => Ok((table, &row.target, row.line)),
+            Decision::Mapped => Ok(row),
             Decision::Review => {
-                let text = format!("{}: {} needs review ({}:{})", rule.id, shown(), table.label, row.line);
+                let text = format!("{}: {} needs review ({})", rule.id, shown(), row.at);
                 Err(Nothing::Review(text, cause))
             }
             Decision::NoMap => {
-                let text = format!("{}: deliberately not mapped ({}:{})", rule.id, table.label, row.line);
+                let text = format!("{}: deliberately not mapped ({})", rule.id, row.at);
                 self.mapped.findings.push(text);
                 Err(Nothing::Left)
             }
@@ -223,7 +223,7 @@ impl<'m, 't> Pass<'m, 't> {
             Nothing::Missing => match rule.on_missing {
                 Otherwise::Omit => {}
                 Otherwise::Review => {
-                    self.review(rule, missing_cause(rule), format!("{}: missing", rule.id));
+                    self.review(rule, rule.transform.missing_cause(), format!("{}: missing", rule.id));
                 }
                 Otherwise::Reject => self.refuse(rule, IssueType::Required, "is missing"),
             },
@@ -242,7 +242,7 @@ impl<'m, 't> Pass<'m, 't> {
 
     fn refuse(&mut self, rule: &Rule, kind: IssueType, why: &str) {
         let cells = match &rule.origin {
-            Origin::Cells(from) => from.iter().flatten().map(|cell| cell.name.as_str()).collect::<Vec<_>>().join(", "),
+            Origin::Cells(from) => from.iter().flatten().map(|cell| &*cell.name).collect::<Vec<_>>().join(", "),
             Origin::Constant(_) => String::new(),
         };
         let diagnostics = format!("the referral cannot be mapped: {cells} {why} (mapping row {})", rule.id);
@@ -307,6 +307,7 @@ impl<'m, 't> Pass<'m, 't> {
             resource.insert("meta".to_owned(), serde_json::json!({"profile": [profile]}));
         }
         let number = self.mapped.resources.len();
+        let nowhere = Name::default();
         let mut items = vec![0_usize; target.slots];
         let mut resource = Value::Object(resource);
         self.mapped.lineage.reserve(placed.len());
@@ -317,7 +318,7 @@ impl<'m, 't> Pass<'m, 't> {
                 element: element(target, leaf, &items),
                 row: one.rule.id.clone(),
                 cells: one.cells.iter().map(|cell| self.cell_name(cell)).collect(),
-                table: one.table.map_or_else(String::new, |(table, line)| format!("{}:{line}", table.label)),
+                table: one.table.map_or_else(|| nowhere.clone(), Name::clone),
                 slot: leaf.slot.clone(),
                 resource: number,
             });
@@ -325,11 +326,11 @@ impl<'m, 't> Pass<'m, 't> {
         self.mapped.resources.push(resource);
     }
 
-    fn cell_name(&self, cell: &Cell) -> String {
+    fn cell_name(&self, cell: &Cell) -> Name {
         match self.item {
             Some((input, at)) if input == cell.input => {
                 let name = &self.target.inputs[input].name;
-                cell.name.replacen(name.as_str(), &format!("{name}[{at}]"), 1)
+                cell.name.replacen(name.as_str(), &format!("{name}[{at}]"), 1).into()
             }
             _ => cell.name.clone(),
         }
@@ -343,141 +344,6 @@ fn unmapped_cause(leaf: &Leaf) -> Cause {
         Some("code") if leaf.steps.len() > 1 => Cause::CodeUnknown,
         _ => Cause::ValueUnmapped,
     }
-}
-
-fn missing_cause(rule: &Rule) -> Cause {
-    rule.transform.missing_cause()
-}
-
-/// The text of a single value, trimmed; nothing when it is blank or not a single value.
-fn text(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()).map(Cow::Borrowed),
-        Value::Bool(true) => Some(Cow::Borrowed("true")),
-        Value::Bool(false) => Some(Cow::Borrowed("false")),
-        Value::Number(number) => Some(Cow::Owned(number.to_string())),
-        _ => None,
-    }
-}
-
-fn typed(holds: Holds, text: Cow<'_, str>) -> Option<Value> {
-    match holds {
-        Holds::Text => Some(Value::String(text.into_owned())),
-        Holds::Boolean => boolean(&text).map(Value::Bool),
-        Holds::Integer => text.parse::<i64>().ok().map(Value::from),
-        Holds::Decimal => serde_json::from_str(&text).ok().filter(Value::is_number),
-        Holds::Whole => None,
-    }
-}
-
-/// Walks into a source; of a list, the first item that has the rest of the way.
-fn walk<'t>(value: &'t Value, path: &[Part], systems: &[Vec<String>], other: &mut bool) -> Option<&'t Value> {
-    let Some((part, rest)) = path.split_first() else {
-        return Some(value).filter(|value| !blank(value));
-    };
-    let next = value.get(part.name.as_str())?;
-    let Some(items) = next.as_array() else {
-        *other |= match part.system {
-            None => false,
-            Some(system) => spelling(next, &systems[system])? > 0,
-        };
-        return walk(next, rest, systems, other);
-    };
-    if rest.is_empty() && part.system.is_none() {
-        return Some(next).filter(|_| !items.is_empty());
-    }
-    for item in items {
-        let spelling = match part.system {
-            None => 0,
-            Some(system) => match spelling(item, &systems[system]) {
-                Some(at) => at,
-                None => continue,
-            },
-        };
-        if let Some(found) = walk(item, rest, systems, other) {
-            *other |= spelling > 0;
-            return Some(found);
-        }
-    }
-    None
-}
-
-/// Which spelling of a system an item has.
-fn spelling(item: &Value, spellings: &[String]) -> Option<usize> {
-    let system = item.get("system").or_else(|| item.get("url"))?.as_str()?;
-    spellings.iter().position(|known| known == system)
-}
-
-fn blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        Value::Array(items) => items.is_empty(),
-        _ => false,
-    }
-}
-
-/// Puts a value where the steps lead, making objects and items on the way. `items` keeps each
-/// slice's place, from 1.
-fn put(at: &mut Value, steps: &[LeafStep], value: Value, items: &mut [usize]) {
-    let Some((step, rest)) = steps.split_first() else {
-        *at = value;
-        return;
-    };
-    if !at.is_object() {
-        *at = Value::Object(Map::new());
-    }
-    let Value::Object(members) = at else { return };
-    let next = match members.get_mut(&step.name) {
-        Some(_) => members.get_mut(&step.name),
-        None => Some(members.entry(step.name.clone()).or_insert(Value::Null)),
-    };
-    let Some(next) = next else { return };
-    let Some(slot) = step.slot else {
-        return put(next, rest, value, items);
-    };
-    if !next.is_array() {
-        *next = Value::Array(Vec::new());
-    }
-    let Value::Array(list) = next else { return };
-    if items[slot] == 0 {
-        list.push(Value::Null);
-        items[slot] = list.len();
-    }
-    if let Some(item) = list.get_mut(items[slot] - 1) {
-        put(item, rest, value, items);
-    }
-}
-
-/// The FHIR path of an element, with the places of the items on the way.
-fn element(target: &Target, leaf: &Leaf, items: &[usize]) -> String {
-    if let Some(element) = &leaf.element {
-        return element.clone();
-    }
-    let mut path = target.kind.clone();
-    for step in &leaf.steps {
-        path.push('.');
-        path.push_str(&step.name);
-        if let Some(slot) = step.slot {
-            path.push('[');
-            path.push_str(&(items[slot].max(1) - 1).to_string());
-            path.push(']');
-        }
-    }
-    path
-}
-
-/// An element's name without its slices.
-fn unsliced(slot: &str) -> String {
-    let mut bare = String::with_capacity(slot.len());
-    let mut inside = false;
-    for c in slot.chars() {
-        inside = c == '[' || (inside && c != ']');
-        if !inside && c != ']' {
-            bare.push(c);
-        }
-    }
-    bare
 }
 
 /// A value short enough for one line of a review.

@@ -55,11 +55,11 @@ pub struct ColumnUse {
 /// Accounts for `mapped`, which the mapping made of `tree`.
 pub fn explain(mapping: &Mapping, tree: &SourceTree, mapped: &Mapped) -> Explanation {
     let elements = mapped.lineage.iter().map(|line| ExplainRow {
-        element: line.element.clone(),
+        element: line.element.to_string(),
         value: mapped.resources.get(line.resource).map_or(Value::Null, |resource| value_at(resource, &line.element)),
-        row: line.row.clone(),
-        cells: line.cells.clone(),
-        table: line.table.clone(),
+        row: line.row.to_string(),
+        cells: line.cells.iter().map(ToString::to_string).collect(),
+        table: line.table.to_string(),
     });
     let columns = mapping.columns.iter().map(|column| ColumnUse {
         column: format!("{}.{}", column.input, column.column),

@@ -15,6 +15,7 @@ mod element;
 mod engine;
 mod explain;
 mod given;
+mod name;
 mod source;
 mod tables;
 mod transforms;
@@ -31,6 +32,7 @@ use crate::store::commit::Cause;
 
 pub use explain::{ColumnUse, ExplainRow, Explanation, value_at};
 pub use given::{case_from_text, tree_from_text};
+pub use name::Name;
 pub use source::SourceSchema;
 pub use tables::{CodeSet, CodeTable, Decision, TableRow};
 
@@ -67,28 +69,32 @@ pub struct Mapped {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lineage {
     /// The FHIR path: `ServiceRequest.priority`, `ServiceRequest.identifier[0].value`.
-    pub element: String,
+    pub element: Name,
     /// The mapping row, `ESR-05`.
-    pub row: String,
+    pub row: Name,
     /// The source cells, `ref.ReferralUrgency`; empty for a constant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub cells: Vec<String>,
+    pub cells: Vec<Name>,
     /// The code table's line, `tables/urgency.csv:3`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub table: String,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub table: Name,
     /// The element as the mapping names it, with its slices: `identifier[record].value`.
     #[serde(skip)]
-    pub slot: String,
+    pub slot: Name,
     /// Which of `Mapped::resources` it is in.
     #[serde(skip)]
     pub resource: usize,
+}
+
+fn is_empty(name: &Name) -> bool {
+    name.is_empty()
 }
 
 /// Something that the mapping does not decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
     /// The mapping row.
-    pub row: String,
+    pub row: Name,
     /// The hold's cause.
     pub cause: Cause,
     /// `ESR-05: '2 week wait' needs review (tables/urgency.csv:5)`. For those who may see the hold;

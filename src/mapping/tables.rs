@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::Name;
 use super::yaml::Faults;
 use crate::fhir::ids::SnomedCode;
 
@@ -36,6 +37,8 @@ pub struct TableRow {
     pub decision: Decision,
     /// Its line in the file, from 1.
     pub line: usize,
+    /// As lineage names it: `tables/urgency.csv:3`.
+    pub at: Name,
 }
 
 /// One code table.
@@ -52,11 +55,7 @@ pub struct CodeTable {
 impl CodeTable {
     /// The row of a source word, whatever its case.
     pub fn find(&self, source: &str) -> Option<&TableRow> {
-        let at = match self.by_source.get(source) {
-            Some(at) => at,
-            None => self.by_source.get(&source.trim().to_lowercase())?,
-        };
-        self.rows.get(*at)
+        self.rows.get(*self.by_source.get(&source.trim().to_lowercase())?)
     }
 
     /// All rows in the file's order.
@@ -172,8 +171,9 @@ fn add_row(table: &mut CodeTable, line: usize, row: &csv::StringRecord, faults: 
     if let Some(earlier) = table.by_source.get(&key).and_then(|at| table.rows.get(*at)) {
         return faults.add(line, format!("'{source}' is in the table twice (also line {})", earlier.line));
     }
+    let at = Name::from(format!("{}:{line}", table.label));
     table.by_source.insert(key, table.rows.len());
-    table.rows.push(TableRow { source: source.to_owned(), target: target.to_owned(), decision, line });
+    table.rows.push(TableRow { source: source.to_owned(), target: target.to_owned(), decision, line, at });
 }
 
 fn add_code(set: &mut CodeSet, line: usize, row: &csv::StringRecord, faults: &mut Faults<'_>) {

@@ -1,11 +1,27 @@
 //! Leg 8: what came of a referral - accepted, declined, contacts, measures, closure - recorded by
 //! the pool through FHIR.
+//!
+//! One file a kind of outcome; `state` is the Task's state machine, `entries` the codes under which
+//! outcomes are filed, `measure` the scores. Everything that one outcome changes is one commit.
+//! Not here: plans, referrals onward, measures other than SWEMWBS and ONS4.
+
+mod change;
+mod check;
+mod contact;
+pub mod entries;
+mod journey;
+mod kept;
+pub mod measure;
+mod response;
+mod score;
+pub mod state;
+mod task;
 
 use serde_json::Value;
 
 use crate::access::Caller;
 use crate::referral::Gateway;
-use crate::rejection::Rejection;
+use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::Stored;
 
 /// What a caller asks to write.
@@ -30,6 +46,14 @@ pub struct Write {
 /// the state machine, a range or an identity does not hold. Nothing is then written, and the
 /// refusal is the caller's to audit.
 pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<Stored, Rejection> {
-    let _ = (gateway, caller, write);
-    Err(Rejection::not_found())
+    if write.resource["resourceType"].as_str() != Some(&write.kind) {
+        return Err(Rejection::bad_request(IssueType::Invalid, "the resource is of another type").at("resourceType"));
+    }
+    match write.kind.as_str() {
+        "Task" => task::update(gateway, caller, write).await,
+        "Encounter" => contact::record(gateway, caller, write).await,
+        "Observation" => score::record(gateway, caller, write).await,
+        "QuestionnaireResponse" => response::record(gateway, caller, write).await,
+        _ => Err(Rejection::new(BarsError::MethodNotAllowed, IssueType::NotSupported, "this type is not written here")),
+    }
 }

@@ -134,7 +134,7 @@ impl Draft {
         let found = &routed.matched.referral.found;
         let lineage = &routed.matched.referral.mapped.lineage;
         let mut writes = Writes { changed: Vec::new(), current: Vec::new() };
-        for resource in &self.resources {
+        for (at, resource) in self.resources.iter().enumerate() {
             let (kind, id) = (fhir::kind(resource), fhir::id(resource));
             let current = match found.current.get(kind) {
                 Some((version, body)) => Some((*version, body.clone())),
@@ -151,11 +151,11 @@ impl Draft {
             if kind == "Patient" && version > 0 {
                 visible.extend(gateway.store.visibility(kind, id).await?);
             }
-            let own = lineage_of(lineage, kind);
+            let own = lineage_of(lineage, Some(at));
             writes.push(version::write(resource.clone(), version + 1, received.at, &visible, own));
         }
         if !writes.changed.is_empty() {
-            let provenance = self.provenance(gateway, received, routed, &lineage_of(lineage, ""), &writes);
+            let provenance = self.provenance(gateway, received, routed, &lineage_of(lineage, None), &writes);
             let version = found.current.get("Provenance").map_or(0, |(version, _)| *version);
             let visible = self.visible(received, routed);
             writes.push(version::write(provenance, version + 1, received.at, &visible, String::new()));
@@ -280,7 +280,9 @@ impl Draft {
     }
 
     fn findings(&self, routed: &Routed) -> Vec<String> {
-        let mut findings = routed.matched.referral.found.parsed.findings.clone();
+        let referral = &routed.matched.referral;
+        let mut findings = referral.found.parsed.findings.clone();
+        findings.extend(referral.mapped.findings.iter().map(ToString::to_string));
         if routed.matched.open_elsewhere.is_some() {
             findings
                 .push("duplicate-episode: the person has an open episode; this referral was linked to it".to_owned());
@@ -323,9 +325,9 @@ fn point_at_patient(resource: &mut Value, patient: &str) {
     resource[element]["reference"] = json!(format!("Patient/{patient}"));
 }
 
-/// The lineage rows of one resource type (all, for `""`), as JSON text.
-fn lineage_of(all: &[Lineage], kind: &str) -> String {
-    let own: Vec<&Lineage> = all.iter().filter(|row| row.element.starts_with(kind)).collect();
+/// The lineage of one mapped resource, or of all, as JSON text.
+fn lineage_of(all: &[Lineage], resource: Option<usize>) -> String {
+    let own: Vec<&Lineage> = all.iter().filter(|row| resource.is_none_or(|at| row.resource == at)).collect();
     serde_json::to_string(&own).unwrap_or_default()
 }
 

@@ -243,9 +243,10 @@ pub(super) async fn route(gateway: &Gateway, received: &Received, matched: Match
         on,
         restricted: is_restricted(matched.referral.resource("ServiceRequest")),
     };
-    let caseloads = gateway.store.caseloads().await?;
-    let pool = Chosen::Now(routing::route(&gateway.place, &caseloads, input));
-    Ok(Routed { matched, pool })
+    let caseloads = gateway.caseloads.at(&gateway.store, received.at).await?;
+    let decision = routing::route(&gateway.place, &caseloads, input);
+    gateway.caseloads.add(&decision.pool);
+    Ok(Routed { matched, pool: Chosen::Now(decision) })
 }
 
 /// True for a resource labelled `R` (restricted) or `V` (very restricted).

@@ -381,6 +381,20 @@ impl Store {
         on!(self, engine => engine.misindexed(from, count).await)
     }
 
+    /// The tree as the store keeps it for appending: its size and right edge
+    /// (`audit::tree::Frontier`); for `audit verify`.
+    pub async fn tree_head(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        on!(self, engine => engine.tree_head().await)
+    }
+
+    /// What is damaged in the log's tables and their indexes, where the engine can say.
+    pub async fn audit_damage(&self) -> Result<Option<String>, StoreError> {
+        match self {
+            Self::Sqlite(engine) => engine.audit_damage().await,
+            Self::Postgres(_) => Ok(None),
+        }
+    }
+
     /// Does a trivial durable round trip; for `/readyz`.
     pub async fn ready(&self) -> Result<(), StoreError> {
         on!(self, engine => engine.ready().await)

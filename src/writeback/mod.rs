@@ -1,11 +1,28 @@
 //! Leg 9: outcomes into the GP record, tracked until the practice system has them.
+//!
+//! Rows are sent by `delivery::runner`. When the row that ends an episode is acknowledged and so
+//! are all before it, the ledger row becomes `closed` or `returned` in the same commit as that
+//! acknowledgement. Until then the ledger says `open`, waiting on `practice-system`.
+
+mod practice;
+mod route;
+
+use std::future::Future;
 
 use jiff::Timestamp;
 
+use crate::delivery::{WRITEBACK, runner};
 use crate::fhir::ids::OdsCode;
-use crate::store::commit::OutboxRow;
+use crate::referral::Gateway;
+use crate::store::commit::{LedgerState, OutboxRow};
 
-/// The row that files these resource versions in the system of `practice`, under `event`.
+pub use route::Route;
+
+/// What the ledger says a referral waits for while its practice system has not all of it.
+pub const PRACTICE_SYSTEM: &str = "practice-system";
+
+/// The rows that file these resource versions in the system of `practice`, one a resource, so
+/// that each has its own idempotency key and acknowledgement.
 pub fn rows(
     practice: &OdsCode,
     event: &str,
@@ -13,5 +30,22 @@ pub fn rows(
     resources: &[(String, String, u32)],
     at: Timestamp,
 ) -> Vec<OutboxRow> {
-    vec![crate::delivery::practice_row(practice, event, episode, resources, at)]
+    resources
+        .iter()
+        .map(|one| crate::delivery::practice_row(practice, event, episode, std::slice::from_ref(one), at))
+        .collect()
+}
+
+/// How the ledger ends when the row of this event, and all before it, are acknowledged.
+fn ends(event: &str) -> Option<LedgerState> {
+    match event {
+        "outcome.closed" => Some(LedgerState::Closed),
+        "outcome.declined" | "outcome.returned" => Some(LedgerState::Returned),
+        _ => None,
+    }
+}
+
+/// Writes back to practice systems until `shutdown`, then lets the sends under way finish.
+pub async fn run(gateway: Gateway, shutdown: impl Future<Output = ()>) {
+    runner::run_queues(gateway, WRITEBACK, practice::Practice::new, shutdown).await;
 }

@@ -32,7 +32,7 @@ fn place(mapped: &Mapped, element: &str) -> Option<(usize, String)> {
 /// Where an element, as the mapping names it, came from.
 pub fn lineage_of<'m>(mapped: &'m Mapped, element: &str) -> Option<&'m Lineage> {
     let (at, rest) = place(mapped, element)?;
-    mapped.lineage.iter().find(|line| line.resource == at && line.slot == rest)
+    mapped.lineage.iter().find(|line| line.resource == at && *line.slot == rest)
 }
 
 /// The value of an element by the mapping's names, by places, or by the names of a copied whole.
@@ -42,7 +42,7 @@ pub fn find(mapped: &Mapped, element: &str) -> Value {
     if rest.is_empty() {
         return resource.clone();
     }
-    match mapped.lineage.iter().find(|line| line.resource == at && line.slot == rest) {
+    match mapped.lineage.iter().find(|line| line.resource == at && *line.slot == rest) {
         Some(line) => value_at(resource, &line.element),
         None => value_at(resource, &format!("{}.{rest}", resource["resourceType"].as_str().unwrap_or(""))),
     }

@@ -38,7 +38,7 @@ fn find(context: &Context<'_>, text: &str, used: &mut Used) -> Result<Cell, Stri
     if context.definition.source.text != FHIR_SOURCE {
         let known = context.folder.source.as_ref().is_none_or(|schema| schema.has(kind, path));
         let path = vec![Part { name: path.to_owned(), system: None }];
-        return known.then(|| Cell { input, path, name: text.to_owned() }).ok_or_else(|| {
+        return known.then(|| Cell { input, path, name: text.into() }).ok_or_else(|| {
             format!("the source has no column '{}' in {kind}", text.split_once('.').map_or("", |(_, column)| column))
         });
     }
@@ -48,7 +48,7 @@ fn find(context: &Context<'_>, text: &str, used: &mut Used) -> Result<Cell, Stri
         return Err(format!("'{}' is not an element of FHIR R4 in {kind}", plain.join(".")));
     }
     let path = steps.into_iter().map(|step| part(context, step, used)).collect::<Result<_, _>>()?;
-    Ok(Cell { input, path, name: text.to_owned() })
+    Ok(Cell { input, path, name: text.into() })
 }
 
 fn part(context: &Context<'_>, step: Step, used: &mut Used) -> Result<Part, String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::compile::{Beside, Cell, Leaf, LeafStep, Origin, Otherwise, Rule, TableAt, Target};
+use super::super::compile::{Beside, Cell, Origin, Otherwise, Rule, TableAt, Target};
 use super::super::condition;
 use super::super::definition::Rule as Row;
 use super::super::element::{self, Element, Holds, Step};
@@ -10,15 +10,19 @@ use super::super::tables::{CodeTable, Decision};
 use super::super::transforms::{Transform, boolean};
 use super::super::yaml::{Faults, Word};
 use super::cells;
+use super::place::place;
 use super::{Context, Used};
 use crate::fhir::ids::{SNOMED, SnomedCode};
 use crate::store::commit::Cause;
 
 /// An element as some row sets it.
-struct Setting {
-    element: Element,
-    row: usize,
-    line: usize,
+pub struct Setting {
+    /// The element.
+    pub element: Element,
+    /// The row's number.
+    pub row: usize,
+    /// Where the row names it.
+    pub line: usize,
 }
 
 /// Compiles all rows into `target`.
@@ -82,7 +86,7 @@ fn compile_row(
         beside.push((0, value));
     }
     let rule = Rule {
-        id: row.id.text.clone(),
+        id: row.id.text.as_str().into(),
         leaf: 0,
         on_missing: otherwise(row.on_missing.as_ref(), "on_missing", &origin, faults),
         on_invalid: otherwise(row.on_invalid.as_ref(), "on_invalid", &origin, faults),
@@ -328,9 +332,9 @@ fn check_conflicts(settings: &[Setting], rules: &[(Rule, usize, Vec<usize>)], fa
             let text = format!(
                 "{} is set twice: by {} (line {}) and by {}, which does not say 'unless'",
                 later.element.name,
-                rules.get(earlier.row).map_or("", |(rule, ..)| rule.id.as_str()),
+                rules.get(earlier.row).map_or("", |(rule, ..)| &*rule.id),
                 earlier.line,
-                rules.get(later.row).map_or("", |(rule, ..)| rule.id.as_str()),
+                rules.get(later.row).map_or("", |(rule, ..)| &*rule.id),
             );
             faults.add(later.line, text);
         }
@@ -341,51 +345,4 @@ fn check_conflicts(settings: &[Setting], rules: &[(Rule, usize, Vec<usize>)], fa
 fn overlap(a: &str, b: &str) -> bool {
     let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
-/// Numbers the slices, puts the elements in R4's order and points the rows at them.
-fn place(target: &mut Target, settings: &[Setting], rules: Vec<(Rule, usize, Vec<usize>)>) {
-    let mut slots: BTreeMap<String, usize> = BTreeMap::new();
-    let mut leaves: Vec<(Vec<(usize, usize)>, Leaf)> = Vec::new();
-    for setting in settings {
-        let (order, leaf) = leaf(&target.kind, &setting.element, &mut slots);
-        if !leaves.iter().any(|(_, known)| known.slot == leaf.slot) {
-            leaves.push((order, leaf));
-        }
-    }
-    leaves.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let number: BTreeMap<&str, usize> =
-        leaves.iter().enumerate().map(|(i, (_, leaf))| (leaf.slot.as_str(), i)).collect();
-    let at = |setting: usize| number.get(settings[setting].element.name.as_str()).copied().unwrap_or(0);
-    for (mut rule, main, with) in rules {
-        rule.leaf = at(main);
-        for (place, setting) in rule.with.iter_mut().zip(with) {
-            place.0 = at(setting);
-        }
-        target.rules.push(rule);
-    }
-    target.slots = slots.len();
-    target.leaves = leaves.into_iter().map(|(_, leaf)| leaf).collect();
-}
-
-fn leaf(kind: &str, element: &Element, slots: &mut BTreeMap<String, usize>) -> (Vec<(usize, usize)>, Leaf) {
-    let mut order = Vec::new();
-    let mut steps = Vec::new();
-    for (i, step) in element.steps.iter().enumerate() {
-        let slot = step.slice.as_ref().map(|_| {
-            let next = slots.len();
-            *slots.entry(element::write(&element.steps[..=i])).or_insert(next)
-        });
-        order.push((element.position[i], slot.unwrap_or(0)));
-        steps.push(LeafStep { name: step.name.clone(), slot });
-    }
-    let plain = steps.iter().all(|step| step.slot.is_none());
-    let leaf = Leaf {
-        steps,
-        element: plain.then(|| format!("{kind}.{}", element.name)),
-        slot: element.name.clone(),
-        holds: element.holds,
-        binding: element.binding,
-    };
-    (order, leaf)
 }

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{Sqlite, engine};
-use crate::audit::tree::{Frontier, leaf_hash};
+use crate::audit::tree::{Frontier, entry_hash};
 use crate::audit::{Entry, Signer};
 use crate::store::rows::{self, EntryColumns, ROLE_ENTITY, ROLE_PATIENT};
 use crate::store::{EntrySearch, StoreError};
@@ -77,7 +77,7 @@ impl Log {
     pub(super) fn append(&mut self, connection: &Connection, entry: &Entry) -> Result<(), StoreError> {
         let edge = self.edge(connection)?;
         let (leaf, at) = (entry.leaf(), edge.frontier.size());
-        let hash = leaf_hash(&leaf);
+        let hash = entry_hash(&leaf);
         edge.frontier.push(hash);
         let size = edge.frontier.size();
         if size % rows::CHECKPOINT_EVERY == 0 {
@@ -199,6 +199,36 @@ impl Sqlite {
         .await
     }
 
+    /// The tree's size and right edge, as kept for appending.
+    pub async fn tree_head(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        self.read(|connection| {
+            connection
+                .query_row("SELECT size, frontier FROM tree WHERE one = 1", [], |row| {
+                    Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))
+                })
+                .optional()
+                .map_err(engine)
+        })
+        .await
+    }
+
+    /// What SQLite finds damaged in the log's tables and their indexes.
+    /// <https://sqlite.org/pragma.html#pragma_integrity_check>
+    pub async fn audit_damage(&self) -> Result<Option<String>, StoreError> {
+        self.read(|connection| {
+            for table in ["entry", "entry_reference", "tree", "checkpoint"] {
+                let found: String = connection
+                    .query_row(&format!("PRAGMA integrity_check({table})"), [], |row| row.get(0))
+                    .map_err(engine)?;
+                if found != "ok" {
+                    return Ok(Some(format!("{table}: {found}")));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
     /// The position of the newest audit entry that other tables have seen.
     pub async fn highest_entry_seen(&self) -> Result<Option<u64>, StoreError> {
         self.read(|connection| {
@@ -273,10 +303,11 @@ fn find_sql(find: &EntrySearch) -> (String, Vec<Box<dyn ToSql>>) {
     let reference =
         |role: i16| format!("e.seq IN (SELECT seq FROM entry_reference WHERE role = {role} AND reference = ?)");
     if let Some(patient) = &find.patient {
-        and(&reference(ROLE_PATIENT), Box::new(patient.clone()));
+        and(&reference(ROLE_PATIENT), Box::new(rows::clip(patient, rows::VALUE_BYTES_MAX)));
     }
     if let Some(entity) = &find.entity {
-        and(&reference(ROLE_ENTITY), Box::new(rows::unversioned(entity).to_owned()));
+        let entity = rows::clip(rows::unversioned(entity), rows::VALUE_BYTES_MAX);
+        and(&reference(ROLE_ENTITY), Box::new(entity));
     }
     let columns = [
         ("e.agent = ?", &find.agent),
@@ -286,7 +317,7 @@ fn find_sql(find: &EntrySearch) -> (String, Vec<Box<dyn ToSql>>) {
     ];
     for (condition, value) in columns {
         if let Some(value) = value {
-            and(condition, Box::new(value.clone()));
+            and(condition, Box::new(rows::clip(value, rows::VALUE_BYTES_MAX)));
         }
     }
     if let Some(id) = &find.id {

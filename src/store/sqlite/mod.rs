@@ -22,12 +22,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use super::fault::Faults;
-use super::{EntrySearch, Page, Search, StoreError, Stored, commit};
+use super::{StoreError, commit};
 use crate::audit::Signer;
 
 /// How long a statement waits for another process's transaction.
@@ -175,11 +174,13 @@ impl Sqlite {
 
     /// Waits for the commits under way and closes.
     pub async fn close(&self) {
+        // Readers first: the writer's connection, closed last, brings the log into the one file,
+        // which can then be copied alone. A reader may not write and would leave it as it is.
+        self.readers.turns.close();
+        self.readers.idle().clear();
         if let Some(writer) = &self.writer {
             writer.close().await;
         }
-        self.readers.turns.close();
-        self.readers.idle().clear();
     }
 }
 

@@ -1,0 +1,329 @@
+//! The door of the FHIR API: every request under `/fhir` enters here and every answer leaves
+//! here, after its audit entry is durable. <https://hl7.org/fhir/R4/http.html>
+//!
+//! No audit, no answer: where the entry cannot be kept the caller is told 503, whatever was done.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use hyper::body::Body as _;
+use uuid::Uuid;
+
+use super::answer::{Answer, Answered, Record, Refusal};
+use super::exchange::{Exchange, pairs};
+use super::interaction::{Interaction, wrong_method};
+use super::{AtEdge, base, negotiate, who};
+use super::{audit_event, capabilities, create, history, process_message, read, search, transaction, update, validate};
+use crate::audit::{Agent, Entry, Kind, Outcome};
+use crate::config::Role;
+use crate::fhir::outcome::operation_outcome;
+use crate::fhir::wire::{self, Form};
+use crate::rejection::{BarsError, IssueType, Rejection};
+use crate::store::commit::Commit;
+
+/// Seconds in which a body must have arrived.
+const BODY_SECONDS_MAX: u64 = 30;
+/// Seconds after which a caller that was turned away may come again.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// The route of a request, for metrics and the request line.
+#[derive(Debug, Clone)]
+pub struct Route(pub String);
+
+/// What leaves: an answer whose audit entry is durable.
+#[derive(Debug)]
+pub struct Told {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: Option<Bytes>,
+}
+
+impl Told {
+    pub(super) fn refused(rejection: &Rejection) -> Self {
+        let mut headers = Vec::new();
+        let mut add = |name, value| headers.push((name, HeaderValue::from_static(value)));
+        match rejection.error {
+            BarsError::Unauthorized => add(header::WWW_AUTHENTICATE, "Bearer realm=\"fingerpost\""),
+            BarsError::Unavailable | BarsError::TooManyRequests => add(header::RETRY_AFTER, RETRY_AFTER_SECONDS),
+            _ => {}
+        }
+        Self { status: rejection.status(), headers, body: Some(operation_outcome(rejection).to_string().into()) }
+    }
+}
+
+/// Takes one request in and lets its answer out.
+pub async fn enter(State(edge): AtEdge, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let versions = &edge.gateway.config.bars.versions;
+    let query = pairs(parts.uri.query().unwrap_or("").as_bytes());
+    let wanted = query.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
+    let form = negotiate::answer_form(&parts.headers, wanted, versions);
+    let mut exchange = exchange(&edge, &parts, query);
+    let path = parts.uri.path().trim_start_matches("/fhir");
+    let asked = Interaction::of(&parts.method, path);
+    let route = asked.as_ref().map_or_else(|_| "/fhir/{unknown}".to_owned(), Interaction::route);
+
+    let admitted = admit(&edge, &parts, body, &mut exchange, &asked, &form).await;
+    let mut told = match (admitted, asked) {
+        (Ok(_room), Ok(interaction)) => in_time(exchange, interaction).await,
+        (Err(rejection), Ok(interaction)) => refuse(&exchange, Some(&interaction), rejection).await,
+        (Ok(_), Err(rejection)) | (Err(rejection), Err(_)) => refuse(&exchange, None, rejection).await,
+    };
+    if told.status == BarsError::MethodNotAllowed.status().0 {
+        told.headers.push((header::ALLOW, allowed(path)));
+    }
+    let mut response = respond(told, form.unwrap_or(Form::Json));
+    response.extensions_mut().insert(Route(route));
+    response
+}
+
+fn exchange(edge: &super::Edge, parts: &Parts, query: Vec<(String, String)>) -> Exchange {
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+    Exchange {
+        gateway: edge.gateway.clone(),
+        caller: None,
+        at: edge.gateway.clock.now(),
+        headers: parts.headers.clone(),
+        query,
+        body: Bytes::new(),
+        request: text("x-request-id").chars().take(64).collect(),
+        correlation: text("x-correlation-id").chars().take(64).collect(),
+        base: format!("{}/fhir", base(&edge.gateway)),
+    }
+}
+
+/// Who is it, is there room, is the request whole, and may the caller ask this?
+async fn admit<'a>(
+    edge: &'a super::Edge,
+    parts: &Parts,
+    body: Body,
+    exchange: &mut Exchange,
+    asked: &Result<Interaction, Rejection>,
+    form: &Result<Form, Rejection>,
+) -> Result<tokio::sync::SemaphorePermit<'a>, Rejection> {
+    let room = edge.room.try_acquire().map_err(|_| {
+        Rejection::new(BarsError::Unavailable, IssueType::Throttled, "the gateway is busy; send it again")
+    })?;
+    let open = matches!(asked, Ok(Interaction::Capabilities));
+    if !open {
+        exchange.caller = Some(who::authenticate(&edge.gateway, parts)?);
+    }
+    let interaction = asked.as_ref().map_err(Clone::clone)?;
+    form.as_ref().map_err(Clone::clone)?;
+    if !open && !matches!(interaction, Interaction::Bundle) {
+        exchange.caller()?.may(interaction.word(), interaction.kind())?;
+    }
+    exchange.body = read_body(body, edge.gateway.config.serve.body_bytes_max).await?;
+    if parts.method == Method::POST && matches!(interaction, Interaction::Search { .. }) {
+        let posted = pairs(&exchange.body);
+        exchange.query.extend(posted);
+    }
+    Ok(room)
+}
+
+/// The whole body, no longer than `bytes_max` and not slower than [`BODY_SECONDS_MAX`].
+pub(super) async fn read_body(mut body: Body, bytes_max: usize) -> Result<Bytes, Rejection> {
+    let too_long = || {
+        Rejection::new(BarsError::TooLarge, IssueType::TooLong, format!("the body is longer than {bytes_max} bytes"))
+    };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_long());
+    }
+    let whole = async {
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let frame = frame.map_err(|_| Rejection::bad_request(IssueType::Structure, "the body broke off"))?;
+            let data = frame.into_data().unwrap_or_default();
+            if bytes.len() + data.len() > bytes_max {
+                return Err(too_long());
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(bytes.freeze())
+    };
+    let late = Rejection::new(BarsError::Timeout, IssueType::Transient, "the body did not arrive in time");
+    tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), whole).await.unwrap_or(Err(late))
+}
+
+/// Performs an interaction in a task of its own: a caller that goes away, or an answer that is
+/// late, leaves no half-done work behind, and a panic is an answer.
+async fn in_time(exchange: Exchange, interaction: Interaction) -> Told {
+    let limit = Duration::from_secs(exchange.gateway.config.serve.answer_seconds_max);
+    let spare = exchange.clone();
+    let spare_interaction = interaction.clone();
+    let work = tokio::spawn(async move { perform(&exchange, interaction).await });
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(told)) => told,
+        Ok(Err(_)) => {
+            tracing::error!(route = spare_interaction.route(), request = spare.request, "a handler panicked");
+            let rejection =
+                Rejection::new(BarsError::ServerError, IssueType::Exception, "the gateway failed; it has been logged");
+            refuse(&spare, Some(&spare_interaction), rejection).await
+        }
+        // The work goes on and audits itself; only its answer is lost.
+        Err(_) => Told::refused(&Rejection::new(
+            BarsError::Timeout,
+            IssueType::Transient,
+            "the answer was not ready in time; send it again with the same X-Request-Id",
+        )),
+    }
+}
+
+/// Performs an interaction and audits it; also for each entry of a batch.
+pub(super) async fn perform(exchange: &Exchange, interaction: Interaction) -> Told {
+    match handle(exchange, &interaction).await {
+        Ok(answer) => {
+            let Answer { status, body, headers, record } = answer;
+            let told = Told { status, headers, body };
+            match audit(exchange, Some(&interaction), status, record, String::new()).await {
+                Ok(()) => told,
+                Err(unkept) => Told::refused(&unkept),
+            }
+        }
+        Err(Refusal { rejection, kept: true, .. }) => Told::refused(&rejection),
+        Err(Refusal { rejection, query, .. }) => {
+            let record = Record { query, ..Record::default() };
+            refuse_as(exchange, Some(&interaction), rejection, record).await
+        }
+    }
+}
+
+pub(super) async fn refuse(exchange: &Exchange, interaction: Option<&Interaction>, rejection: Rejection) -> Told {
+    refuse_as(exchange, interaction, rejection, Record::default()).await
+}
+
+async fn refuse_as(
+    exchange: &Exchange,
+    interaction: Option<&Interaction>,
+    rejection: Rejection,
+    mut record: Record,
+) -> Told {
+    record.entities.extend(interaction.map(Interaction::entity).filter(|entity| !entity.is_empty()));
+    match audit(exchange, interaction, rejection.status(), record, rejection.to_string()).await {
+        Ok(()) => Told::refused(&rejection),
+        Err(unkept) => Told::refused(&unkept),
+    }
+}
+
+async fn handle(exchange: &Exchange, interaction: &Interaction) -> Answered {
+    match interaction {
+        Interaction::Capabilities => Ok(capabilities::answer(exchange)),
+        Interaction::Read { kind: "AuditEvent", id } => audit_event::read(exchange, id).await,
+        Interaction::Search { kind: "AuditEvent" } => audit_event::search(exchange).await,
+        Interaction::Read { kind, id } => read::current(exchange, kind, id).await,
+        Interaction::Vread { kind, id, version } => read::version(exchange, kind, id, *version).await,
+        Interaction::History { kind, id } => history::answer(exchange, kind, id).await,
+        Interaction::Create { kind } => create::answer(exchange, kind).await,
+        Interaction::Update { kind, id } => update::answer(exchange, kind, id).await,
+        Interaction::Search { kind } => search::answer(exchange, kind).await,
+        Interaction::Bundle => transaction::answer(exchange).await,
+        Interaction::ProcessMessage => process_message::answer(exchange).await,
+        Interaction::Validate => Ok(validate::answer(exchange)?),
+    }
+}
+
+/// Commits the audit entry of an answer.
+async fn audit(
+    exchange: &Exchange,
+    interaction: Option<&Interaction>,
+    status: u16,
+    record: Record,
+    detail: String,
+) -> Result<(), Rejection> {
+    if record.kept {
+        return Ok(());
+    }
+    let entry = Entry {
+        id: Uuid::new_v4(),
+        at: exchange.at,
+        kind: if interaction == Some(&Interaction::ProcessMessage) { Kind::Intake } else { Kind::Rest },
+        interaction: interaction.map_or("unknown", Interaction::word).to_owned(),
+        action: interaction.map_or(crate::audit::Action::E, Interaction::action),
+        outcome: outcome_of(status),
+        agent: exchange.caller.as_ref().map_or_else(anonymous, crate::access::Caller::agent),
+        purpose: purpose(exchange.caller.as_ref().map(|caller| caller.role)).to_owned(),
+        request: exchange.request.clone(),
+        entities: record.entities,
+        patients: record.patients,
+        query: record.query,
+        detail,
+    };
+    keep(&exchange.gateway, entry).await
+}
+
+/// Makes one audit entry durable.
+pub(super) async fn keep(gateway: &crate::referral::Gateway, entry: Entry) -> Result<(), Rejection> {
+    gateway.store.commit(Commit { audit: vec![entry], ..Commit::default() }).await?;
+    Ok(())
+}
+
+pub(super) const fn outcome_of(status: u16) -> Outcome {
+    match status {
+        0..=399 => Outcome::Success,
+        400..=499 => Outcome::MinorFailure,
+        _ => Outcome::SeriousFailure,
+    }
+}
+
+/// Direct care for those who give it, operations for those who run and oversee the gateway.
+const fn purpose(role: Option<Role>) -> &'static str {
+    match role {
+        Some(Role::Referrer | Role::Consumer | Role::Pool) => "TREAT",
+        Some(Role::Ig | Role::Ops) | None => "HOPERAT",
+    }
+}
+
+/// Nobody that is known.
+pub(super) fn anonymous() -> Agent {
+    Agent {
+        client: "anonymous".into(),
+        ods: String::new(),
+        role: String::new(),
+        user: String::new(),
+        address: String::new(),
+    }
+}
+
+fn allowed(path: &str) -> HeaderValue {
+    let methods = [Method::GET, Method::POST, Method::PUT];
+    let known = |method: &&Method| {
+        Interaction::of(method, path).is_ok_and(|_| true)
+            || Interaction::of(method, path).is_err_and(|r| r.status() != wrong_method().status())
+    };
+    let names: Vec<&str> = methods.iter().filter(known).map(Method::as_str).collect();
+    HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static("GET"))
+}
+
+/// An answer in the form asked for.
+pub(super) fn respond(told: Told, form: Form) -> Response {
+    let (status, body) = match (told.body, form) {
+        (Some(json), Form::Xml) => match xml(&json) {
+            Ok(xml) => (told.status, Some((Bytes::from(xml), Form::Xml))),
+            Err(rejection) => {
+                let json = operation_outcome(&rejection).to_string();
+                (rejection.status(), Some((json.into(), Form::Json)))
+            }
+        },
+        (body, form) => (told.status, body.map(|body| (body, form))),
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().extend(told.headers.into_iter().map(|(name, value)| (Some(name), value)));
+    if let Some((body, form)) = body {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
+        *response.body_mut() = Body::from(body);
+    }
+    response
+}
+
+fn xml(json: &[u8]) -> Result<Vec<u8>, Rejection> {
+    let resource = serde_json::from_slice(json).map_err(|_| Rejection::not_found())?;
+    wire::print(&resource, Form::Xml)
+}

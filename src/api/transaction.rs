@@ -1,0 +1,178 @@
+//! transaction and batch. <https://hl7.org/fhir/R4/http.html#transaction>
+//!
+//! A Bundle with a ServiceRequest is a referral and goes down the path as one commit. Other
+//! transactions may hold one entry; a batch may hold many, each judged, done and audited by itself.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::answer::{Answer, Answered, Record, Refusal};
+use super::door::{self, Told};
+use super::exchange::{Exchange, pairs};
+use super::interaction::Interaction;
+use crate::fhir::{self, each, outcome, pages};
+use crate::referral::{self, Channel, Received};
+use crate::rejection::{BarsError, IssueType, Rejection};
+use crate::store::commit::{DoorKey, digest};
+
+/// Entries of one Bundle at most.
+const ENTRIES_MAX: usize = 4500;
+
+/// Does what the Bundle asks.
+pub async fn answer(exchange: &Exchange) -> Answered {
+    let bundle = exchange.resource()?;
+    let kind = bundle["type"].as_str().unwrap_or("");
+    let entries = each(&bundle["entry"]).count();
+    if fhir::kind(&bundle) != "Bundle" || !matches!(kind, "transaction" | "batch") {
+        let words = "POST to the base takes a Bundle of type transaction or batch";
+        return Err(Rejection::bad_request(IssueType::Invalid, words).at("Bundle.type").into());
+    }
+    exchange.caller()?.may(if kind == "batch" { "batch" } else { "transaction" }, "")?;
+    if entries > ENTRIES_MAX {
+        let words = format!("the Bundle has more than {ENTRIES_MAX} entries");
+        return Err(Rejection::new(BarsError::TooLarge, IssueType::TooLong, words).at("Bundle.entry").into());
+    }
+    let refers = each(&bundle["entry"]).any(|entry| fhir::kind(&entry["resource"]) == "ServiceRequest");
+    if kind == "transaction" && refers {
+        return refer(exchange, &bundle).await;
+    }
+    if kind == "transaction" && entries != 1 {
+        let words = "a transaction holds one referral, or one entry; send several entries as a batch";
+        return Err(Rejection::unprocessable(IssueType::NotSupported, words).at("Bundle.entry").into());
+    }
+    each_by_itself(exchange, &bundle, kind).await
+}
+
+/// The referral's way: one commit for all of it.
+async fn refer(exchange: &Exchange, bundle: &Value) -> Answered {
+    let caller = exchange.caller()?;
+    caller.may("create", "ServiceRequest")?;
+    let received = received(exchange, Channel::Fhir, request_key(exchange, &caller.client).into_iter().collect())?;
+    let answer = referral::process(&exchange.gateway, received).await.map_err(Refusal::kept)?;
+    let entries = each(&bundle["entry"]).map(|entry| response(exchange, entry, &answer)).collect();
+    Ok(Answer::resource(&pages::response("transaction-response", entries), Record::kept()))
+}
+
+/// What came in, for the path.
+pub fn received(exchange: &Exchange, channel: Channel, keys: Vec<DoorKey>) -> Result<Received, Rejection> {
+    let caller = exchange.caller()?;
+    Ok(Received {
+        id: Uuid::new_v4(),
+        channel,
+        agent: caller.agent(),
+        at: exchange.at,
+        request: exchange.request.clone(),
+        correlation: exchange.correlation.clone(),
+        content_type: exchange.body_form()?.media_type().to_owned(),
+        bytes: exchange.body.clone(),
+        keys,
+        source: caller.client.clone(),
+        tree: None,
+        replays: None,
+    })
+}
+
+/// The door key of `X-Request-Id`, where there is one.
+pub fn request_key(exchange: &Exchange, sender: &str) -> Option<DoorKey> {
+    (!exchange.request.is_empty()).then(|| DoorKey {
+        scope: "request",
+        key: format!("{sender} {}", exchange.request),
+        digest: digest(&exchange.body),
+        expires: None,
+    })
+}
+
+fn response(exchange: &Exchange, entry: &Value, answer: &referral::Answer) -> Value {
+    let url = entry["fullUrl"].as_str().unwrap_or("");
+    let assigned = answer.assigned.iter().find(|(full_url, _, _)| full_url == url);
+    let Some((_, kind, id)) = assigned else {
+        let said = outcome::information("kept with the message; it is not a resource of its own here");
+        return json!({"response": {"status": "200 OK", "outcome": said}});
+    };
+    let version = answer.resources.iter().find(|(k, i, _)| k == kind && i == id).map(|(_, _, version)| *version);
+    match version {
+        Some(version) => json!({"response": {
+            "status": if version == 1 { "201 Created" } else { "200 OK" },
+            "location": format!("{}/{kind}/{id}/_history/{version}", exchange.base),
+            "etag": format!("W/\"{version}\""),
+        }}),
+        None => json!({"response": {
+            "status": "202 Accepted",
+            "location": format!("{}/{kind}/{id}", exchange.base),
+            "outcome": outcome::remarks("warning", &answer.findings),
+        }}),
+    }
+}
+
+/// Each entry as a request of its own.
+async fn each_by_itself(exchange: &Exchange, bundle: &Value, kind: &str) -> Answered {
+    let mut responses = Vec::new();
+    for entry in each(&bundle["entry"]) {
+        let told = one(exchange, entry).await;
+        if kind == "transaction" && told.status >= 400 {
+            return Ok(Answer { status: told.status, body: told.body, headers: told.headers, record: Record::kept() });
+        }
+        responses.push(of(&told));
+    }
+    let record = Record { query: format!("{} entries", responses.len()), ..Record::default() };
+    Ok(Answer::resource(&pages::response(&format!("{kind}-response"), responses), record))
+}
+
+/// Boxed, because the door comes back here for a Bundle.
+fn one<'a>(exchange: &'a Exchange, entry: &'a Value) -> Pin<Box<dyn Future<Output = Told> + Send + 'a>> {
+    Box::pin(async move {
+        let request = &entry["request"];
+        let method = Method::from_bytes(request["method"].as_str().unwrap_or("").as_bytes()).unwrap_or(Method::TRACE);
+        let (path, query) = request["url"].as_str().map_or(("", ""), |url| url.split_once('?').unwrap_or((url, "")));
+        let mut inner = exchange.clone();
+        inner.query = pairs(query.as_bytes());
+        inner.body = if entry["resource"].is_object() { entry["resource"].to_string().into() } else { Bytes::new() };
+        inner.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/fhir+json"));
+        for (name, member) in [(header::IF_MATCH, "ifMatch"), (header::IF_NONE_MATCH, "ifNoneMatch")] {
+            set(&mut inner, name, request[member].as_str());
+        }
+        set(&mut inner, HeaderName::from_static("if-none-exist"), request["ifNoneExist"].as_str());
+        let asked = Interaction::of(&method, path).and_then(|asked| match asked {
+            Interaction::Bundle | Interaction::ProcessMessage => Err(super::interaction::wrong_method()),
+            asked => exchange.caller()?.may(asked.word(), asked.kind()).map(|()| asked),
+        });
+        match asked {
+            Ok(asked) => door::perform(&inner, asked).await,
+            Err(rejection) => door::refuse(&inner, None, rejection).await,
+        }
+    })
+}
+
+fn set(exchange: &mut Exchange, name: HeaderName, value: Option<&str>) {
+    exchange.headers.remove(&name);
+    if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+        exchange.headers.insert(name, value);
+    }
+}
+
+fn of(told: &Told) -> Value {
+    let status = axum::http::StatusCode::from_u16(told.status).map_or_else(|_| "500".into(), |s| s.to_string());
+    let mut response = json!({"status": status});
+    for (name, value) in &told.headers {
+        let value = value.to_str().unwrap_or("");
+        if *name == header::LOCATION {
+            response["location"] = json!(value);
+        } else if *name == header::ETAG {
+            response["etag"] = json!(value);
+        }
+    }
+    let body: Option<Value> = told.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
+    match body {
+        Some(body) if told.status >= 400 => {
+            response["outcome"] = body;
+            json!({"response": response})
+        }
+        Some(body) => json!({"resource": body, "response": response}),
+        None => json!({"response": response}),
+    }
+}

@@ -1,0 +1,47 @@
+//! The pools' caseloads as routing sees them: read from the store at most once a second, and
+//! counted on in between, so that a burst is spread over the pools and no referral waits for a
+//! count of all open episodes.
+
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::store::{Store, StoreError};
+
+/// How old a reading may be.
+const AGE_MAX: SignedDuration = SignedDuration::from_secs(1);
+
+/// Open episodes of each pool.
+#[derive(Debug, Default)]
+pub struct Caseloads {
+    read: Mutex<Option<(Timestamp, Vec<(String, u64)>)>>,
+}
+
+impl Caseloads {
+    /// The caseloads at `now`.
+    pub(super) async fn at(&self, store: &Store, now: Timestamp) -> Result<Vec<(String, u64)>, StoreError> {
+        let fresh = |at: Timestamp| now.duration_since(at).abs() < AGE_MAX;
+        if let Some((at, counts)) = &*self.lock()
+            && fresh(*at)
+        {
+            return Ok(counts.clone());
+        }
+        let counts = store.caseloads().await?;
+        *self.lock() = Some((now, counts.clone()));
+        Ok(counts)
+    }
+
+    /// One more for `pool`, until the next reading says.
+    pub(super) fn add(&self, pool: &str) {
+        if let Some((_, counts)) = &mut *self.lock() {
+            match counts.iter_mut().find(|(id, _)| id == pool) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((pool.to_owned(), 1)),
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Timestamp, Vec<(String, u64)>)>> {
+        self.read.lock().unwrap_or_else(|held| held.into_inner())
+    }
+}
