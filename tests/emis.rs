@@ -3,6 +3,8 @@
 
 #[path = "support/emis.rs"]
 mod extract;
+#[path = "support/postgres.rs"]
+mod postgres;
 
 use std::path::PathBuf;
 
@@ -14,6 +16,36 @@ use fingerpost::referral::{Gateway, emis_referral_id};
 use fingerpost::store::commit::{Hold, LedgerRow, LedgerState};
 use jiff::SignedDuration;
 use serde_json::Value;
+
+thread_local! {
+    /// Set, this thread's houses are on PostgreSQL.
+    static SERVER: std::cell::RefCell<Option<postgres::Server>> = const { std::cell::RefCell::new(None) };
+}
+
+/// The same on PostgreSQL: what touches staging in each of its ways.
+#[test]
+fn on_postgresql_too() {
+    let Some(server) = postgres::start() else { return };
+    SERVER.set(Some(server));
+    let tests: [fn(); 14] = [
+        a_known_file_is_skipped_and_a_known_name_with_other_content_is_held,
+        batches_three_one_two_end_as_one_two_three,
+        the_form_on_day_one_and_the_observation_on_day_three_meet,
+        an_observation_resent_without_its_form_keeps_urgency,
+        a_half_that_waits_too_long_is_held_as_incomplete_until_the_other_comes,
+        the_same_extract_again_under_new_names_is_all_duplicates,
+        a_code_used_before_its_row_waits_and_is_applied_by_the_late_row,
+        a_form_whose_observation_was_ignored_does_not_come_back_as_waiting,
+        a_patient_who_left_is_held_as_deducted_and_nobody_is_cancelled,
+        a_practice_without_an_ods_code_is_held_until_it_has_one,
+        a_deleted_observation_is_withdrawn_and_an_older_batch_does_not_revive_it,
+        a_deletion_that_comes_before_its_row_is_remembered,
+        deleting_nine_in_ten_holds_the_practice_applies_nothing_and_can_be_replayed,
+        a_practice_whose_agreement_is_not_active_is_held_and_frozen,
+    ];
+    tests.iter().for_each(|test| test());
+    SERVER.take();
+}
 
 struct House {
     gateway: Gateway,
@@ -29,6 +61,12 @@ async fn house_with(set: impl FnOnce(&mut Config)) -> House {
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::development(dir.path());
     config.delivery.receivers.clear();
+    SERVER.with_borrow(|server| {
+        if let Some(server) = server {
+            config.store.url = server.database(dir.path().file_name().unwrap().to_str().unwrap());
+            config.audit.key_file = dir.path().join("audit-key.pem").display().to_string();
+        }
+    });
     set(&mut config);
     let clock = Clock::fixed("2026-01-06T09:00:00Z".parse().unwrap());
     House { gateway: Gateway::open_or_create(config, clock).await.unwrap(), dir, made: 0.into() }

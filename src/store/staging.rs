@@ -81,7 +81,7 @@ pub struct Half {
     pub body: String,
     /// `file:line`.
     pub origin: String,
-    /// The patient's GUID (observation).
+    /// The patient's GUID; the form's is taken until the observation says it.
     pub patient: String,
     /// The CodeId (observation).
     pub code: String,

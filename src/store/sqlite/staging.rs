@@ -259,7 +259,7 @@ fn half(db: &Connection, row: &Half, at: i64) -> rusqlite::Result<()> {
     let written = if row.is_referral {
         db.prepare_cached(&format!(
             "INSERT INTO staged_candidate (organisation, observation, feed, since, state, dirty, \
-             ref_version, ref_body, ref_origin, target) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) \
+             ref_version, ref_body, ref_origin, target, patient) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) \
              ON CONFLICT (organisation, observation) DO UPDATE SET {STATE}, ref_version = excluded.ref_version, \
              ref_body = excluded.ref_body, ref_origin = excluded.ref_origin, target = excluded.target \
              WHERE excluded.ref_version >= ref_version"
@@ -274,7 +274,8 @@ fn half(db: &Connection, row: &Half, at: i64) -> rusqlite::Result<()> {
             row.version,
             body,
             row.origin,
-            kept(&row.target)
+            kept(&row.target),
+            kept(&row.patient)
         ])?
     } else {
         db.prepare_cached(&format!(
