@@ -18,6 +18,7 @@ pub mod audit;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod demo;
 pub mod fhir;
 pub mod gateway;
 pub mod ledger;
