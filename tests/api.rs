@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/referrals.rs"]
+#[allow(dead_code)]
+mod referrals;
+
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode};
 use fingerpost::api;
@@ -133,4 +137,46 @@ async fn ids_are_mirrored() {
     let response = rig.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(response.headers()["x-request-id"], "r-1");
     assert_eq!(response.headers()["x-correlation-id"], "c-1");
+}
+
+/// Posts a message under a request id of its own.
+async fn post_message(rig: &Rig, message: &Value, request: &str) -> (u16, Value) {
+    let request = Request::post("/fhir/$process-message")
+        .header("authorization", format!("Bearer {}", rig.token(Role::Referrer, "N84001")))
+        .header("content-type", "application/fhir+json; version=1.1.0")
+        .header("x-request-id", request)
+        .header("x-correlation-id", "00000000-0000-4000-8000-0000000000cc")
+        .body(Body::from(message.to_string()))
+        .unwrap();
+    told(rig.send(request).await).await
+}
+
+#[tokio::test]
+async fn a_message_is_answered_in_the_exchange_and_read_back() {
+    let rig = Rig::new().await;
+    let message = referrals::bars_message(1, "N84001");
+    let (one, two) = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002");
+    let (status, answer) = post_message(&rig, &message, one).await;
+    assert_eq!((status, &answer["type"]), (200, &json!("message")), "{answer}");
+    fingerpost::fhir::check::check(&answer).unwrap();
+    let entries = answer["entry"].as_array().unwrap();
+    let referral = entries.iter().find(|e| e["resource"]["resourceType"] == "ServiceRequest").unwrap();
+    let id = referral["resource"]["id"].as_str().unwrap();
+
+    let (status, read) = rig.ask(Role::Referrer, Method::GET, &format!("/fhir/ServiceRequest/{id}"), None).await;
+    assert_eq!((status, read["id"].as_str()), (200, Some(id)), "{read}");
+    let history = format!("/fhir/ServiceRequest/{id}/_history");
+    assert_eq!(rig.ask(Role::Referrer, Method::GET, &history, None).await.1["total"], 1);
+    let number = referrals::nhs_number(1);
+    let by_number = format!("/fhir/ServiceRequest?patient:identifier=https://fhir.nhs.uk/Id/nhs-number%7C{number}");
+    let (_, found) = rig.ask(Role::Referrer, Method::GET, &by_number, None).await;
+    assert_eq!(found["entry"].as_array().map(Vec::len), Some(1), "{found}");
+    let log = rig.entries().await.iter().map(Value::to_string).collect::<String>();
+    assert!(!log.contains(&number), "the audit log names nobody");
+
+    assert_eq!(issue(&post_message(&rig, &message, one).await), (409, "duplicate"));
+    assert_eq!(issue(&post_message(&rig, &message, two).await), (409, "duplicate"));
+    let mut other = message.clone();
+    other["timestamp"] = json!("2026-01-06T10:00:00Z");
+    assert_eq!(issue(&post_message(&rig, &other, two).await), (409, "conflict"));
 }
