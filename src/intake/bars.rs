@@ -233,7 +233,7 @@ impl<'a> Message<'a> {
             if let Some((i, _)) = all.first()
                 && !all.iter().any(|(_, resource)| fits(resource))
             {
-                let words = format!("a new referral needs a {kind} with status {}", wanted.join(" or "));
+                let words = format!("a new referral needs its {kind} with status {}", wanted.join(" or "));
                 issues.push(issue(IssueType::Invariant, words, Some(format!("Bundle.entry[{i}].resource.status"))));
             }
         };
@@ -246,13 +246,17 @@ impl<'a> Message<'a> {
     fn check_category(&self, config: &Bars, cancelled: bool) -> Result<(), Rejection> {
         let Some((i, request)) = self.of_kind("ServiceRequest").next() else { return Ok(()) };
         let at = format!("Bundle.entry[{i}].resource.category");
+        // What is not here cannot be cancelled, so a cancellation's category decides nothing.
+        if cancelled {
+            return Ok(());
+        }
         let code = |system: &str| each(&request["category"]).find_map(|concept| fhir::coding(concept, system));
         if code(MESSAGE_CATEGORY).is_some_and(|category| category != "referral") {
             return Err(unsupported("only the message category 'referral' is taken here", &at));
         }
         let use_case = code(USE_CASES);
         let known = use_case.is_some_and(|code| config.use_cases.iter().any(|known| known == code));
-        if cancelled || known {
+        if known {
             return Ok(());
         }
         let words =
