@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use bytes::Bytes;
@@ -25,7 +26,7 @@ const ENTRIES_MAX: usize = 4500;
 
 /// Does what the Bundle asks.
 pub async fn answer(exchange: &Exchange) -> Answered {
-    let bundle = exchange.resource()?;
+    let bundle = Arc::new(exchange.resource()?);
     let kind = bundle["type"].as_str().unwrap_or("");
     let entries = each(&bundle["entry"]).count();
     if fhir::kind(&bundle) != "Bundle" || !matches!(kind, "transaction" | "batch") {
@@ -49,17 +50,23 @@ pub async fn answer(exchange: &Exchange) -> Answered {
 }
 
 /// The referral's way: one commit for all of it.
-async fn refer(exchange: &Exchange, bundle: &Value) -> Answered {
+async fn refer(exchange: &Exchange, bundle: &Arc<Value>) -> Answered {
     let caller = exchange.caller()?;
     caller.may("create", "ServiceRequest")?;
-    let received = received(exchange, Channel::Fhir, request_key(exchange, &caller.client).into_iter().collect())?;
+    let received =
+        received(exchange, Channel::Fhir, bundle.clone(), request_key(exchange, &caller.client).into_iter().collect())?;
     let answer = referral::process(&exchange.gateway, received).await.map_err(Refusal::kept)?;
     let entries = each(&bundle["entry"]).map(|entry| response(exchange, entry, &answer)).collect();
     Ok(Answer::resource(&pages::response("transaction-response", entries), Record::kept()))
 }
 
 /// What came in, for the path.
-pub fn received(exchange: &Exchange, channel: Channel, keys: Vec<DoorKey>) -> Result<Received, Rejection> {
+pub fn received(
+    exchange: &Exchange,
+    channel: Channel,
+    bundle: Arc<Value>,
+    keys: Vec<DoorKey>,
+) -> Result<Received, Rejection> {
     let caller = exchange.caller()?;
     Ok(Received {
         id: Uuid::new_v4(),
@@ -73,6 +80,7 @@ pub fn received(exchange: &Exchange, channel: Channel, keys: Vec<DoorKey>) -> Re
         keys,
         source: caller.client.clone(),
         tree: None,
+        bundle: Some(bundle),
         replays: None,
     })
 }
