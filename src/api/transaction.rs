@@ -26,7 +26,14 @@ const ENTRIES_MAX: usize = 4500;
 
 /// Does what the Bundle asks.
 pub async fn answer(exchange: &Exchange) -> Answered {
-    let bundle = Arc::new(exchange.resource()?);
+    let bundle = match exchange.resource() {
+        Ok(bundle) => Arc::new(bundle),
+        Err(rejection) => {
+            exchange.caller()?.may("transaction", "")?;
+            let received = received(exchange, Channel::Fhir)?;
+            return Err(Refusal::kept(referral::refuse(&exchange.gateway, &received, rejection).await));
+        }
+    };
     let kind = bundle["type"].as_str().unwrap_or("");
     let entries = each(&bundle["entry"]).count();
     if fhir::kind(&bundle) != "Bundle" || !matches!(kind, "transaction" | "batch") {
@@ -53,20 +60,16 @@ pub async fn answer(exchange: &Exchange) -> Answered {
 async fn refer(exchange: &Exchange, bundle: &Arc<Value>) -> Answered {
     let caller = exchange.caller()?;
     caller.may("create", "ServiceRequest")?;
-    let received =
-        received(exchange, Channel::Fhir, bundle.clone(), request_key(exchange, &caller.client).into_iter().collect())?;
+    let mut received = received(exchange, Channel::Fhir)?;
+    received.keys.extend(request_key(exchange, &caller.client));
+    received.bundle = Some(bundle.clone());
     let answer = referral::process(&exchange.gateway, received).await.map_err(Refusal::kept)?;
     let entries = each(&bundle["entry"]).map(|entry| response(exchange, entry, &answer)).collect();
     Ok(Answer::resource(&pages::response("transaction-response", entries), Record::kept()))
 }
 
 /// What came in, for the path.
-pub fn received(
-    exchange: &Exchange,
-    channel: Channel,
-    bundle: Arc<Value>,
-    keys: Vec<DoorKey>,
-) -> Result<Received, Rejection> {
+pub fn received(exchange: &Exchange, channel: Channel) -> Result<Received, Rejection> {
     let caller = exchange.caller()?;
     Ok(Received {
         id: Uuid::new_v4(),
@@ -77,10 +80,10 @@ pub fn received(
         correlation: exchange.correlation.clone(),
         content_type: exchange.body_form()?.media_type().to_owned(),
         bytes: exchange.body.clone(),
-        keys,
+        keys: Vec::new(),
         source: caller.client.clone(),
         tree: None,
-        bundle: Some(bundle),
+        bundle: None,
         replays: None,
     })
 }
