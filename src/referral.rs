@@ -166,12 +166,18 @@ pub async fn process(gateway: &Gateway, received: Received) -> Result<Answer, Re
         match walk(gateway, &received).await {
             Ok(answer) => return Ok(answer),
             Err(Stop::Hold(held)) => return settle::hold(gateway, &received, held).await,
-            Err(Stop::Reject(rejection)) => return settle::reject(gateway, &received, rejection).await,
+            Err(Stop::Reject(rejection)) => return Err(settle::reject(gateway, &received, rejection).await),
             Err(Stop::Unkept(fault)) => return Err(fault.into()),
             Err(Stop::Race) => {}
         }
     }
     Err(StoreError::Overloaded.into())
+}
+
+/// Keeps a message that was refused at the door, bytes and refusal, before the sender is told.
+/// Returns what the sender is told: the refusal, or that it could not be kept.
+pub async fn refuse(gateway: &Gateway, received: &Received, rejection: Rejection) -> Rejection {
+    settle::reject(gateway, received, rejection).await
 }
 
 /// The legs, each taking what the one before it made. Until `commit` returns nothing has been

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::answer::{Answer, Answered, Record, Refusal};
 use super::exchange::Exchange;
-use super::transaction::{received, request_key};
+use super::transaction::{keep_refused, received, request_key};
 use crate::fhir::{self, message};
 use crate::intake::bars;
 use crate::referral::{self, Channel};
@@ -17,21 +17,33 @@ use crate::store::commit::{DoorKey, digest};
 
 /// Takes one message and answers in the exchange, with the ids that it got.
 pub async fn answer(exchange: &Exchange) -> Answered {
+    let (bundle, mut findings, keys) = match admit(exchange).await {
+        Ok(admitted) => admitted,
+        // Nothing new to keep, or nothing can be kept.
+        Err(rejection) if matches!(rejection.error, BarsError::Conflict | BarsError::Unavailable) => {
+            return Err(rejection.into());
+        }
+        Err(rejection) => return Err(keep_refused(exchange, Channel::Bars, rejection).await),
+    };
+    let received = received(exchange, Channel::Bars, keys)?;
+    let answer = referral::process(&exchange.gateway, received).await.map_err(Refusal::kept)?;
+    findings.extend(answer.findings);
+    let told = message::answer(bundle, &answer.assigned, &answer.referral, &findings, exchange.at);
+    Ok(Answer::resource(&told, Record::kept()))
+}
+
+/// The message, the findings of a lenient reading and the door keys, when it may go down the path.
+async fn admit(exchange: &Exchange) -> Result<(Value, Vec<String>, Vec<DoorKey>), Rejection> {
     let config = &exchange.gateway.config.bars;
     bars::check_headers(|name| exchange.header(name).to_owned(), config)?;
     let client = &exchange.caller()?.client;
     let request = request_key(exchange, client);
     unused(exchange, request.as_ref()).await?;
     let bundle = exchange.resource()?;
-    let mut findings = bars::check_message(&bundle, config)?;
+    let findings = bars::check_message(&bundle, config)?;
     let named = bundle_key(exchange, client, &bundle);
     unused(exchange, named.as_ref()).await?;
-    let keys = request.into_iter().chain(named).collect();
-    let received = received(exchange, Channel::Bars, keys)?;
-    let answer = referral::process(&exchange.gateway, received).await.map_err(Refusal::kept)?;
-    findings.extend(answer.findings);
-    let told = message::answer(bundle, &answer.assigned, &answer.referral, &findings, exchange.at);
-    Ok(Answer::resource(&told, Record::kept()))
+    Ok((bundle, findings, request.into_iter().chain(named).collect()))
 }
 
 /// The door key of `Bundle.id`, where there is one.

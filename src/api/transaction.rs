@@ -25,7 +25,11 @@ const ENTRIES_MAX: usize = 4500;
 
 /// Does what the Bundle asks.
 pub async fn answer(exchange: &Exchange) -> Answered {
-    let bundle = exchange.resource()?;
+    let bundle = match exchange.resource() {
+        Ok(bundle) => bundle,
+        // It cannot be read, so it may have been a referral: its bytes are kept.
+        Err(rejection) => return Err(keep_refused(exchange, Channel::Fhir, rejection).await),
+    };
     let kind = bundle["type"].as_str().unwrap_or("");
     let entries = each(&bundle["entry"]).count();
     if fhir::kind(&bundle) != "Bundle" || !matches!(kind, "transaction" | "batch") {
@@ -68,13 +72,23 @@ pub fn received(exchange: &Exchange, channel: Channel, keys: Vec<DoorKey>) -> Re
         at: exchange.at,
         request: exchange.request.clone(),
         correlation: exchange.correlation.clone(),
-        content_type: exchange.body_form()?.media_type().to_owned(),
+        content_type: exchange
+            .body_form()
+            .map_or_else(|_| exchange.header("content-type").to_owned(), |form| form.media_type().to_owned()),
         bytes: exchange.body.clone(),
         keys,
         source: caller.client.clone(),
         tree: None,
         replays: None,
     })
+}
+
+/// A refusal at the door whose message is kept, audit entry included.
+pub async fn keep_refused(exchange: &Exchange, channel: Channel, rejection: Rejection) -> Refusal {
+    match received(exchange, channel, Vec::new()) {
+        Ok(received) => Refusal::kept(referral::refuse(&exchange.gateway, &received, rejection).await),
+        Err(nobody) => nobody.into(),
+    }
 }
 
 /// The door key of `X-Request-Id`, where there is one.

@@ -140,11 +140,17 @@ fn check_primitive(value: &Value, path: &ElementPath, here: &str, issues: &mut V
     } else if path.current_element_is_decimal() {
         (value.is_number(), "a number")
     } else {
-        (value.as_str().is_some_and(|text| !text.is_empty()) || value.is_null(), "text, and not empty")
+        let plain = |text: &str| !text.is_empty() && !text.chars().any(is_forbidden);
+        (value.as_str().is_some_and(plain) || value.is_null(), "text, not empty and without control characters")
     };
     if !fits {
         fault(issues, here, format!("this element must be {wanted}"));
     }
+}
+
+/// Control characters that no FHIR string may hold. <https://hl7.org/fhir/R4/datatypes.html#string>
+fn is_forbidden(c: char) -> bool {
+    c < ' ' && !matches!(c, '\t' | '\r' | '\n')
 }
 
 #[cfg(test)]
