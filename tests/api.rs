@@ -19,6 +19,7 @@ use tower::ServiceExt;
 
 struct Rig {
     gateway: Gateway,
+    router: axum::Router,
     _dir: tempfile::TempDir,
 }
 
@@ -27,7 +28,7 @@ impl Rig {
         let dir = tempfile::tempdir().unwrap();
         let config = Config::development(dir.path());
         let gateway = Gateway::open_or_create(config, Clock::System).await.unwrap();
-        Self { gateway, _dir: dir }
+        Self { router: api::router(gateway.clone()), gateway, _dir: dir }
     }
 
     fn token(&self, role: Role, ods: &str) -> String {
@@ -36,7 +37,7 @@ impl Rig {
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {
-        api::router(self.gateway.clone()).oneshot(request).await.unwrap()
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     async fn ask(&self, role: Role, method: Method, path: &str, body: Option<Vec<u8>>) -> (u16, Value) {
@@ -179,4 +180,37 @@ async fn a_message_is_answered_in_the_exchange_and_read_back() {
     let mut other = message.clone();
     other["timestamp"] = json!("2026-01-06T10:00:00Z");
     assert_eq!(issue(&post_message(&rig, &other, two).await), (409, "conflict"));
+}
+
+/// Asks how far an upload is until it is read.
+async fn result_of(rig: &Rig, at: &str) -> (u16, Value) {
+    for _ in 0..200 {
+        let told = rig.ask(Role::Referrer, Method::GET, at, None).await;
+        if told.0 != 202 {
+            return told;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the upload was not read in time");
+}
+
+#[tokio::test]
+async fn extracts_are_taken_by_upload_and_what_is_none_is_refused() {
+    let rig = Rig::new().await;
+    let upload = |name: &str, body: &str| {
+        Request::post("/intake/emis-extract")
+            .header("authorization", format!("Bearer {}", rig.token(Role::Referrer, "N84001")))
+            .header("content-disposition", format!("attachment; filename={name}"))
+            .body(Body::from(body.to_owned()))
+            .unwrap()
+    };
+    let refused = told(rig.send(upload("holiday.txt", "not an extract")).await).await;
+    assert_eq!(refused.0, 422, "{}", refused.1);
+
+    let taken = rig.send(upload("Coding_ClinicalCode.csv", "CodeId,Term\r\n")).await;
+    assert_eq!(taken.status(), StatusCode::ACCEPTED);
+    let at = taken.headers()["location"].to_str().unwrap().to_owned();
+    let path = &at[at.find("/intake/").unwrap()..];
+    let (status, result) = result_of(&rig, path).await;
+    assert_eq!((status, &result["received"]), (200, &json!(0)), "{result}");
 }

@@ -38,6 +38,7 @@ use tokio::sync::Semaphore;
 
 pub use serve::{ServeFault, serve};
 
+use crate::intake::emis::upload::Uploads;
 use crate::referral::Gateway;
 
 /// Requests that are worked on at once; the next is told 503 and to come again.
@@ -51,13 +52,13 @@ pub struct Edge {
     /// Room for requests: see [`IN_FLIGHT_MAX`].
     pub room: Arc<Semaphore>,
     /// Uploads under way and done.
-    uploads: upload::Uploads,
+    uploads: Uploads,
 }
 
 impl Edge {
     /// The edge of one gateway.
     pub fn new(gateway: Gateway) -> Self {
-        Self { gateway, room: Arc::new(Semaphore::new(IN_FLIGHT_MAX)), uploads: upload::Uploads::default() }
+        Self { gateway, room: Arc::new(Semaphore::new(IN_FLIGHT_MAX)), uploads: Uploads::default() }
     }
 }
 

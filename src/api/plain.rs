@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::door::{self, Route, Told, respond};
@@ -198,9 +198,4 @@ pub async fn refuse(edge: &Edge, parts: &Parts, interaction: &str, rejection: &R
 /// A JSON document.
 pub fn json_of(status: StatusCode, value: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
-}
-
-/// A JSON document of an error outside FHIR.
-pub fn error(status: StatusCode, words: &str) -> Response {
-    json_of(status, &json!({"error": words}))
 }

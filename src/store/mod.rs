@@ -384,10 +384,7 @@ impl Store {
     /// The tree as the store keeps it for appending: its size and right edge
     /// (`audit::tree::Frontier`); for `audit verify`.
     pub async fn tree_head(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
-        match self {
-            Self::Sqlite(engine) => engine.tree_head().await,
-            Self::Postgres(_) => Ok(None),
-        }
+        on!(self, engine => engine.tree_head().await)
     }
 
     /// What is damaged in the log's tables and their indexes, where the engine can say.

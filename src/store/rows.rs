@@ -17,6 +17,35 @@ pub(super) const CHECKPOINT_EVERY: u64 = 1000;
 /// Greatest text of valid Unicode that begins with a prefix: the prefix and this.
 pub(super) const LAST_CHARACTER: char = '\u{10FFFF}';
 
+/// Bytes of an index row's value, or of an audit entry's reference, that are kept and compared.
+/// A b-tree page must hold several.
+pub(super) const VALUE_BYTES_MAX: usize = 1024;
+/// Bytes of an index row's system that are kept and compared.
+pub(super) const EXTRA_BYTES_MAX: usize = 512;
+
+/// Bytes of a search's prefix that are compared: room is left for [`LAST_CHARACTER`].
+pub(super) const PREFIX_BYTES_MAX: usize = VALUE_BYTES_MAX - 4;
+
+/// The part of a text that an index keeps: no NUL (PostgreSQL has none in texts), at most `max`
+/// bytes. Rows and searches are clipped alike, so what is too long is still found.
+pub(super) fn clip(text: &str, max: usize) -> String {
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text[..end].replace('\0', "\u{FFFD}")
+}
+
+/// A text as PostgreSQL can keep it: it has no NUL.
+pub(super) fn text(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text.into() }
+}
+
+/// A door key as it is kept: one too long for an index is kept as its digest.
+pub(super) fn door_key(key: &str) -> String {
+    if key.len() <= VALUE_BYTES_MAX && !key.contains('\0') {
+        return key.to_owned();
+    }
+    format!("sha256:{}", super::commit::digest(key.as_bytes()))
+}
+
 /// Microseconds since 1970, as instants are stored.
 pub(super) fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
@@ -43,7 +72,12 @@ pub(super) fn damaged(what: &str) -> StoreError {
 
 /// Index rows as one text, sorted and without repeats.
 pub(super) fn pack_index(rows: &[IndexRow]) -> (Vec<IndexRow>, String) {
-    let mut rows = rows.to_vec();
+    let clipped = |row: &IndexRow| IndexRow {
+        param: row.param,
+        value: clip(&row.value, VALUE_BYTES_MAX),
+        extra: clip(&row.extra, EXTRA_BYTES_MAX),
+    };
+    let mut rows: Vec<IndexRow> = rows.iter().map(clipped).collect();
     rows.sort();
     rows.dedup();
     let list: Vec<(u8, &str, &str)> =
@@ -99,16 +133,17 @@ pub(super) struct EntryColumns {
 
 impl EntryColumns {
     pub(super) fn of(entry: &Entry) -> Self {
-        let patients = entry.patients.iter().map(|reference| (ROLE_PATIENT, reference.clone()));
-        let entities = entry.entities.iter().map(|reference| (ROLE_ENTITY, unversioned(reference).to_owned()));
+        let patients = entry.patients.iter().map(|reference| (ROLE_PATIENT, clip(reference, VALUE_BYTES_MAX)));
+        let entities =
+            entry.entities.iter().map(|reference| (ROLE_ENTITY, clip(unversioned(reference), VALUE_BYTES_MAX)));
         let mut references: Vec<_> = patients.chain(entities).collect();
         references.sort();
         references.dedup();
         Self {
-            agent: entry.agent.client.clone(),
+            agent: clip(&entry.agent.client, VALUE_BYTES_MAX),
             action: format!("{:?}", entry.action),
             outcome: outcome_digit(entry.outcome).to_owned(),
-            interaction: entry.interaction.clone(),
+            interaction: clip(&entry.interaction, VALUE_BYTES_MAX),
             references,
         }
     }
@@ -140,6 +175,16 @@ mod tests {
         assert_eq!(rows, [row(3, "a"), row(9, "b")]);
         assert_eq!(unpack_index(&text).unwrap(), rows);
         assert!(unpack_index("[[").is_err());
+    }
+
+    #[test]
+    fn what_is_too_long_for_an_index_is_clipped_between_characters() {
+        assert_eq!(clip("aé", 2), "a");
+        assert_eq!(clip("a\0b", 9), "a\u{FFFD}b");
+        assert_eq!(clip("", 0), "");
+        let long = "k".repeat(VALUE_BYTES_MAX + 1);
+        assert_eq!(door_key(&long).len(), "sha256:".len() + 64);
+        assert_ne!(door_key(&long), door_key(&format!("{long}k")));
     }
 
     #[test]

@@ -45,9 +45,8 @@ impl Run<'_> {
         }
         let share = self.gateway.config.intake.emis.mass_delete_share;
         #[allow(clippy::cast_precision_loss)] // a share needs no more digits
-        let is_mass = |deleted: usize, of: u64| {
-            deleted as u64 >= MASS_DELETE_ROWS_MIN && deleted as f64 > share * of as f64
-        };
+        let is_mass =
+            |deleted: usize, of: u64| deleted as u64 >= MASS_DELETE_ROWS_MIN && deleted as f64 > share * of as f64;
         let count = |deleted: &Deleted, organisation: &str| deleted.get(organisation).map_or(0, HashSet::len);
         for row in rows {
             let of_candidates = is_mass(count(&candidates, &row.organisation), row.candidates);

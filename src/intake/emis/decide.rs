@@ -46,7 +46,8 @@ pub(super) fn decide(
         return withdrawn(inputs);
     }
     if let Some(damaged) = inputs.damaged() {
-        let detail = format!("the {damaged} row is not readable text; its bytes are kept, and a corrected row mends it");
+        let detail =
+            format!("the {damaged} row is not readable text; its bytes are kept, and a corrected row mends it");
         return Verdict::Hold(inputs.tree(), Cause::Encoding, detail);
     }
     match chosen(gateway, candidate, &inputs) {
@@ -59,11 +60,14 @@ pub(super) fn decide(
             return match (waited, may_be_ours) {
                 (false, _) => Verdict::Wait(what),
                 (true, false) => Verdict::Ignore("not-social-prescribing"),
-                (true, true) => Verdict::Hold(inputs.tree(), Cause::Incomplete, format!("{what} has not come in {days} days")),
+                (true, true) => {
+                    Verdict::Hold(inputs.tree(), Cause::Incomplete, format!("{what} has not come in {days} days"))
+                }
             };
         }
         Chosen::Damaged => {
-            let detail = "the SNOMED concept id of the code fails its check digit: was the file opened in a spreadsheet?";
+            let detail =
+                "the SNOMED concept id of the code fails its check digit: was the file opened in a spreadsheet?";
             return Verdict::Hold(inputs.tree(), Cause::CodeDamaged, detail.to_owned());
         }
     }
@@ -193,4 +197,3 @@ impl Inputs {
 pub(super) fn tree(candidate: &Candidate) -> SourceTree {
     Inputs::of(candidate).tree()
 }
-

@@ -188,7 +188,12 @@ impl Search {
             }
         }
         batches.sort_by(|(a, one), (b, other)| {
-            (one.time.is_none(), one.time, one.processing, a).cmp(&(other.time.is_none(), other.time, other.processing, b))
+            (one.time.is_none(), one.time, one.processing, a).cmp(&(
+                other.time.is_none(),
+                other.time,
+                other.processing,
+                b,
+            ))
         });
         let order = |file: &Source| Table::READ.iter().position(|table| *table == file.name.table);
         let batches = batches.into_iter().map(|(_, mut batch)| {

@@ -105,10 +105,14 @@ impl Run<'_> {
                 self.result.say(&referral, Count::Held, vec![cause.word().to_owned()]);
             }
             let detail = match cause {
-                Cause::Agreement => "the practice's sharing agreement is not active: its rows are kept and not applied, and its \
-                    referrals stay as they are; once it is active again ask for a full extract and replay",
-                _ => "the batch deletes an unusual share of the practice's rows: nothing of it was applied; ask the \
-                    practice, and replay if it is right",
+                Cause::Agreement => {
+                    "the practice's sharing agreement is not active: its rows are kept and not applied, and its \
+                    referrals stay as they are; once it is active again ask for a full extract and replay"
+                }
+                _ => {
+                    "the batch deletes an unusual share of the practice's rows: nothing of it was applied; ask the \
+                    practice, and replay if it is right"
+                }
             };
             let hold = Hold {
                 id,

@@ -75,7 +75,9 @@ fn start(hold: &Hold) -> Start<'_> {
     if let Some(path) = hold.replay.strip_prefix("file:") {
         return Start::File(PathBuf::from(path));
     }
-    hold.replay.split_once('/').map_or(Start::Nothing, |(organisation, observation)| Start::Candidate(organisation, observation))
+    hold.replay
+        .split_once('/')
+        .map_or(Start::Nothing, |(organisation, observation)| Start::Candidate(organisation, observation))
 }
 
 async fn judged(gateway: &Gateway, organisation: &str, observation: &str) -> Result<(Candidate, Verdict), Rejection> {
@@ -162,5 +164,8 @@ fn refused(fault: &IngestFault) -> Rejection {
 }
 
 fn nothing_kept() -> Rejection {
-    Rejection::bad_request(IssueType::NotFound, "there is nothing kept to replay this hold from; send the extract again")
+    Rejection::bad_request(
+        IssueType::NotFound,
+        "there is nothing kept to replay this hold from; send the extract again",
+    )
 }

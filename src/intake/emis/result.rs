@@ -104,8 +104,15 @@ impl IngestResult {
     pub(super) fn summary(&self) -> String {
         format!(
             "{} files; {} received: {} committed, {} duplicate, {} held, {} rejected, {} waiting, {} withdrawn, {} ignored",
-            self.files, self.received, self.committed, self.duplicate, self.held, self.rejected, self.waiting,
-            self.withdrawn, self.ignored
+            self.files,
+            self.received,
+            self.committed,
+            self.duplicate,
+            self.held,
+            self.rejected,
+            self.waiting,
+            self.withdrawn,
+            self.ignored
         )
     }
 }

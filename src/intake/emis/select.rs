@@ -49,11 +49,7 @@ pub(super) struct Codes {
 
 impl Codes {
     /// Makes sure that those of `ids` that are here can be asked for.
-    pub async fn learn<'i>(
-        &mut self,
-        gateway: &Gateway,
-        ids: impl Iterator<Item = &'i str>,
-    ) -> Result<(), StoreError> {
+    pub async fn learn<'i>(&mut self, gateway: &Gateway, ids: impl Iterator<Item = &'i str>) -> Result<(), StoreError> {
         if self.classes.len() > CODES_MAX {
             self.classes.clear();
         }

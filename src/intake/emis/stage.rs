@@ -32,7 +32,8 @@ pub(super) struct Lot<'l> {
 impl Lot<'_> {
     /// How new a row is: by its batch, then by its ProcessingId.
     fn version(&self, row: &Map<String, Value>) -> String {
-        let id: u64 = row.get("ProcessingId").and_then(Value::as_str).and_then(|id| id.trim().parse().ok()).unwrap_or(0);
+        let id: u64 =
+            row.get("ProcessingId").and_then(Value::as_str).and_then(|id| id.trim().parse().ok()).unwrap_or(0);
         format!("{}#{id:020}", self.time)
     }
 }
@@ -76,7 +77,8 @@ impl Run<'_> {
             return Ok(());
         }
         let sequence = self.result.files;
-        let time = batch.time.map_or_else(|| format!("{}/{sequence:06}", super::local(self.at)), |time| time.to_string());
+        let time =
+            batch.time.map_or_else(|| format!("{}/{sequence:06}", super::local(self.at)), |time| time.to_string());
         if let Some((first, last)) = batch.processing {
             self.note_gap(&batch.feed, first, last).await?;
         }
@@ -116,7 +118,8 @@ impl Run<'_> {
         let Some(known_as) = &file.known_as else { return Ok(Some(digest)) };
         let before = self.gateway.store.door_key(FILE, &format!("name/{known_as}")).await?;
         if before.is_some_and(|before| before != digest) && !accept {
-            let detail = format!("{} was read before with other content; replay it if the new one is right", file.label);
+            let detail =
+                format!("{} was read before with other content; replay it if the new one is right", file.label);
             let place = file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
             self.hold_file(&file.label, Cause::FileChanged, &detail, format!("file:{}", place.display())).await?;
             self.result.line(&file.label, "file-changed", vec![detail]);
@@ -274,9 +277,15 @@ impl Run<'_> {
     ) -> Result<(), StoreError> {
         let store = &self.gateway.store;
         match lot.table {
-            Table::Agreement => store.stage_references(references(Kind::Agreement, lot.feed, "OrganisationGuid", &rows)).await,
-            Table::Organisation => store.stage_references(references(Kind::Organisation, "", "OrganisationGuid", &rows)).await,
-            Table::UserInRole => store.stage_references(references(Kind::UserInRole, "", "UserInRoleGuid", &rows)).await,
+            Table::Agreement => {
+                store.stage_references(references(Kind::Agreement, lot.feed, "OrganisationGuid", &rows)).await
+            }
+            Table::Organisation => {
+                store.stage_references(references(Kind::Organisation, "", "OrganisationGuid", &rows)).await
+            }
+            Table::UserInRole => {
+                store.stage_references(references(Kind::UserInRole, "", "UserInRoleGuid", &rows)).await
+            }
             Table::Code => store.stage_references(codes(&rows)).await,
             Table::Patient => {
                 let rows = self.unless_aside(lot, rows, aside).await?;

@@ -51,7 +51,11 @@ impl Uploads {
                 }
             };
             uploads.set(number, job);
-            let gone = if path.is_dir() { tokio::fs::remove_dir_all(&path).await } else { tokio::fs::remove_file(&path).await };
+            let gone = if path.is_dir() {
+                tokio::fs::remove_dir_all(&path).await
+            } else {
+                tokio::fs::remove_file(&path).await
+            };
             if let Err(why) = gone {
                 tracing::warn!(error = %why, upload = %id, "an uploaded extract could not be removed");
             }

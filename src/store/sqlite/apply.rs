@@ -44,11 +44,12 @@ pub(super) fn commit(connection: &Connection, log: &mut Log, commit: &Commit) ->
 
 /// Takes a door key, or says what came with it the first time.
 fn take(connection: &Connection, key: &DoorKey) -> Result<(), StoreError> {
+    let kept = rows::door_key(&key.key);
     let added = connection
         .prepare_cached(
             "INSERT INTO door_key (scope, key, digest, expires) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         )
-        .and_then(|mut sql| sql.execute(params![key.scope, key.key, key.digest, key.expires.map(rows::micros)]))
+        .and_then(|mut sql| sql.execute(params![key.scope, kept, key.digest, key.expires.map(rows::micros)]))
         .map_err(engine)?;
     if added == 1 {
         return Ok(());
@@ -61,7 +62,7 @@ fn take(connection: &Connection, key: &DoorKey) -> Result<(), StoreError> {
 pub(super) fn digest(connection: &Connection, scope: &str, key: &str) -> Result<Option<String>, StoreError> {
     connection
         .prepare_cached("SELECT digest FROM door_key WHERE scope = ?1 AND key = ?2")
-        .and_then(|mut sql| sql.query_row([scope, key], |row| row.get(0)).optional())
+        .and_then(|mut sql| sql.query_row([scope, &rows::door_key(key)], |row| row.get(0)).optional())
         .map_err(engine)
 }
 

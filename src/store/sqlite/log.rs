@@ -303,10 +303,11 @@ fn find_sql(find: &EntrySearch) -> (String, Vec<Box<dyn ToSql>>) {
     let reference =
         |role: i16| format!("e.seq IN (SELECT seq FROM entry_reference WHERE role = {role} AND reference = ?)");
     if let Some(patient) = &find.patient {
-        and(&reference(ROLE_PATIENT), Box::new(patient.clone()));
+        and(&reference(ROLE_PATIENT), Box::new(rows::clip(patient, rows::VALUE_BYTES_MAX)));
     }
     if let Some(entity) = &find.entity {
-        and(&reference(ROLE_ENTITY), Box::new(rows::unversioned(entity).to_owned()));
+        let entity = rows::clip(rows::unversioned(entity), rows::VALUE_BYTES_MAX);
+        and(&reference(ROLE_ENTITY), Box::new(entity));
     }
     let columns = [
         ("e.agent = ?", &find.agent),
@@ -316,7 +317,7 @@ fn find_sql(find: &EntrySearch) -> (String, Vec<Box<dyn ToSql>>) {
     ];
     for (condition, value) in columns {
         if let Some(value) = value {
-            and(condition, Box::new(value.clone()));
+            and(condition, Box::new(rows::clip(value, rows::VALUE_BYTES_MAX)));
         }
     }
     if let Some(id) = &find.id {

@@ -22,12 +22,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use super::fault::Faults;
-use super::{EntrySearch, Page, Search, StoreError, Stored, commit};
+use super::{StoreError, commit};
 use crate::audit::Signer;
 
 /// How long a statement waits for another process's transaction.

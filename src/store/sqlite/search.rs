@@ -135,6 +135,7 @@ impl Query {
         let mut left = FEW;
         for (number, test) in tests {
             let Test::Is { value, .. } = test else { return Ok(true) };
+            let value = rows::clip(value, rows::VALUE_BYTES_MAX);
             let sql = "SELECT count(*) FROM (SELECT 1 FROM search_row WHERE param = ?1 AND value = ?2 LIMIT ?3)";
             let count: i64 = connection
                 .prepare_cached(sql)
@@ -165,7 +166,8 @@ impl Query {
     fn condition(&mut self, number: u8, test: &Test) -> String {
         let mut sql = format!("param = {}", self.bind(Value::Integer(param(self.kind, number))));
         let mut and = |query: &mut Self, condition: &str, value: &str| {
-            let place = query.text(value);
+            let max = if condition.starts_with("extra") { rows::EXTRA_BYTES_MAX } else { rows::VALUE_BYTES_MAX };
+            let place = query.text(&rows::clip(value, max));
             sql.push_str(&format!(" AND {condition} {place}"));
         };
         match test {
@@ -177,7 +179,11 @@ impl Query {
             }
             Test::StartsWith(prefix) => {
                 and(self, "value >=", prefix);
-                and(self, "value <", &format!("{prefix}{}", rows::LAST_CHARACTER));
+                and(
+                    self,
+                    "value <",
+                    &format!("{}{}", rows::clip(prefix, rows::PREFIX_BYTES_MAX), rows::LAST_CHARACTER),
+                );
             }
             Test::System(system) => and(self, "extra =", system),
             Test::Within { from, to } => {
