@@ -143,10 +143,18 @@ type Content = (&'static str, fn(&mut Value), &'static str);
 const HELD: [Content; 7] = [
     ("an NHS number that fails modulus 11", |b| number(b, "9990000003"), "nhs-number-invalid"),
     ("an NHS number of letters", |b| number(b, "ABCDEFGHIJ"), "nhs-number-invalid"),
-    ("no NHS number", |b| drop(resource(b, "Patient").as_object_mut().unwrap().shift_remove("identifier")), "nhs-number-missing"),
+    (
+        "no NHS number",
+        |b| drop(resource(b, "Patient").as_object_mut().unwrap().shift_remove("identifier")),
+        "nhs-number-missing",
+    ),
     ("a SNOMED code cut by a spreadsheet", |b| code(b, "871731000000100"), "code-damaged"),
     ("a SNOMED code that fails its check digit", |b| code(b, "871731000000107"), "code-damaged"),
-    ("a priority that FHIR has not", |b| resource(b, "ServiceRequest")["priority"] = json!("whenever"), "urgency-unmapped"),
+    (
+        "a priority that FHIR has not",
+        |b| resource(b, "ServiceRequest")["priority"] = json!("whenever"),
+        "urgency-unmapped",
+    ),
     ("a practice that nobody knows", |b| practice(b, "Z99999"), "practice-unknown"),
 ];
 

@@ -84,7 +84,8 @@ impl Served {
 const DEVELOPMENT: (&str, &str) = ("FINGERPOST__GATEWAY__MODE", "development");
 
 fn token(folder: &Path, role: &str, ods: &str) -> String {
-    let made = command(folder, &["token", "--client", role, "--role", role, "--ods", ods], &[DEVELOPMENT]).output().unwrap();
+    let made =
+        command(folder, &["token", "--client", role, "--role", role, "--ods", ods], &[DEVELOPMENT]).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let answer: Value = serde_json::from_slice(&made.stdout).unwrap();
     answer["access_token"].as_str().unwrap().to_owned()
@@ -108,7 +109,8 @@ async fn a_run_leaves_no_patient_data_in_its_logs_and_drains() {
         assert_eq!(answer.headers()["x-fingerpost-mode"], "development");
         assert_eq!(answer.headers()["x-request-id"], request.as_str());
     }
-    let searches = ["Patient?family=Synthetic1".to_owned(), format!("Patient?identifier={number}"), "Patient?x=L203EW".into()];
+    let searches =
+        ["Patient?family=Synthetic1".to_owned(), format!("Patient?identifier={number}"), "Patient?x=L203EW".into()];
     for path in searches {
         let answer = http.get(format!("{}/fhir/{path}", served.base)).bearer_auth(&practice).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
@@ -137,11 +139,18 @@ async fn what_is_open_is_open_and_the_rest_is_401() {
         request.send().await.unwrap().status().as_u16()
     };
     for open in [
-        "/livez", "/readyz", "/fhir/metadata", "/.well-known/smart-configuration", "/.well-known/jwks.json", "/audit/checkpoint",
+        "/livez",
+        "/readyz",
+        "/fhir/metadata",
+        "/.well-known/smart-configuration",
+        "/.well-known/jwks.json",
+        "/audit/checkpoint",
     ] {
         assert_eq!(status(open, "").await, 200, "{open}");
     }
-    for closed in ["/metrics", "/fhir/Task", "/fhir/Patient/1", "/fhir/AuditEvent", "/nowhere", "/fhir/nowhere", "/console"] {
+    for closed in
+        ["/metrics", "/fhir/Task", "/fhir/Patient/1", "/fhir/AuditEvent", "/nowhere", "/fhir/nowhere", "/console"]
+    {
         assert_eq!(status(closed, "").await, 401, "{closed}");
         assert_eq!(status(closed, "rubbish").await, 401, "{closed}");
     }
@@ -164,7 +173,10 @@ fn hostile_http_is_refused_and_does_no_harm() {
     let post = "POST /fhir/$process-message HTTP/1.1\r\nHost: a\r\n";
     let smuggled = "0\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
     refused("two lengths", &format!("{post}Content-Length: 5\r\nContent-Length: 50\r\n\r\n{smuggled}"));
-    refused("length and chunks", &format!("{post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{smuggled}"));
+    refused(
+        "length and chunks",
+        &format!("{post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{smuggled}"),
+    );
     refused("a length that is none", &format!("{post}Content-Length: -1\r\n\r\n"));
     refused("an unknown transfer encoding", &format!("{post}Transfer-Encoding: rot13\r\n\r\n{smuggled}"));
     refused("a bad chunk", &format!("{post}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nxyz\r\n"));
