@@ -107,6 +107,8 @@ pub struct Received {
     pub source: String,
     /// For EMIS: the tree that the join made. Others are parsed from the bytes.
     pub tree: Option<SourceTree>,
+    /// The bytes as the door has read them already, if it has.
+    pub bundle: Option<Arc<serde_json::Value>>,
     /// The hold that this replays, if it is a replay.
     pub replays: Option<Uuid>,
 }

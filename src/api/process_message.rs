@@ -4,6 +4,8 @@
 //! What a message must be is in `intake::bars`; what becomes of it is the path's. This door keeps
 //! the keys: a repeated `X-Request-Id`, or a `Bundle.id` used again, is told so.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::answer::{Answer, Answered, Record, Refusal};
@@ -25,21 +27,22 @@ pub async fn answer(exchange: &Exchange) -> Answered {
         }
         Err(rejection) => return Err(keep_refused(exchange, Channel::Bars, rejection).await),
     };
-    let received = received(exchange, Channel::Bars, keys)?;
+    let received = received(exchange, Channel::Bars, Some(bundle.clone()), keys)?;
     let answer = referral::process(&exchange.gateway, received).await.map_err(Refusal::kept)?;
     findings.extend(answer.findings);
-    let told = message::answer(bundle, &answer.assigned, &answer.referral, &findings, exchange.at);
+    let told =
+        message::answer(Arc::unwrap_or_clone(bundle), &answer.assigned, &answer.referral, &findings, exchange.at);
     Ok(Answer::resource(&told, Record::kept()))
 }
 
 /// The message, the findings of a lenient reading and the door keys, when it may go down the path.
-async fn admit(exchange: &Exchange) -> Result<(Value, Vec<String>, Vec<DoorKey>), Rejection> {
+async fn admit(exchange: &Exchange) -> Result<(Arc<Value>, Vec<String>, Vec<DoorKey>), Rejection> {
     let config = &exchange.gateway.config.bars;
     bars::check_headers(|name| exchange.header(name).to_owned(), config)?;
     let client = &exchange.caller()?.client;
     let request = request_key(exchange, client);
     unused(exchange, request.as_ref()).await?;
-    let bundle = exchange.resource()?;
+    let bundle = Arc::new(exchange.resource()?);
     let findings = bars::check_message(&bundle, config)?;
     let named = bundle_key(exchange, client, &bundle);
     unused(exchange, named.as_ref()).await?;

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use bytes::Bytes;
@@ -26,7 +27,7 @@ const ENTRIES_MAX: usize = 4500;
 /// Does what the Bundle asks.
 pub async fn answer(exchange: &Exchange) -> Answered {
     let bundle = match exchange.resource() {
-        Ok(bundle) => bundle,
+        Ok(bundle) => Arc::new(bundle),
         // It cannot be read, so it may have been a referral: its bytes are kept.
         Err(rejection) => return Err(keep_refused(exchange, Channel::Fhir, rejection).await),
     };
@@ -53,17 +54,27 @@ pub async fn answer(exchange: &Exchange) -> Answered {
 }
 
 /// The referral's way: one commit for all of it.
-async fn refer(exchange: &Exchange, bundle: &Value) -> Answered {
+async fn refer(exchange: &Exchange, bundle: &Arc<Value>) -> Answered {
     let caller = exchange.caller()?;
     caller.may("create", "ServiceRequest")?;
-    let received = received(exchange, Channel::Fhir, request_key(exchange, &caller.client).into_iter().collect())?;
+    let received = received(
+        exchange,
+        Channel::Fhir,
+        Some(bundle.clone()),
+        request_key(exchange, &caller.client).into_iter().collect(),
+    )?;
     let answer = referral::process(&exchange.gateway, received).await.map_err(Refusal::kept)?;
     let entries = each(&bundle["entry"]).map(|entry| response(exchange, entry, &answer)).collect();
     Ok(Answer::resource(&pages::response("transaction-response", entries), Record::kept()))
 }
 
 /// What came in, for the path.
-pub fn received(exchange: &Exchange, channel: Channel, keys: Vec<DoorKey>) -> Result<Received, Rejection> {
+pub fn received(
+    exchange: &Exchange,
+    channel: Channel,
+    bundle: Option<Arc<Value>>,
+    keys: Vec<DoorKey>,
+) -> Result<Received, Rejection> {
     let caller = exchange.caller()?;
     Ok(Received {
         id: Uuid::new_v4(),
@@ -79,13 +90,14 @@ pub fn received(exchange: &Exchange, channel: Channel, keys: Vec<DoorKey>) -> Re
         keys,
         source: caller.client.clone(),
         tree: None,
+        bundle,
         replays: None,
     })
 }
 
 /// A refusal at the door whose message is kept, audit entry included.
 pub async fn keep_refused(exchange: &Exchange, channel: Channel, rejection: Rejection) -> Refusal {
-    match received(exchange, channel, Vec::new()) {
+    match received(exchange, channel, None, Vec::new()) {
         Ok(received) => Refusal::kept(referral::refuse(&exchange.gateway, &received, rejection).await),
         Err(nobody) => nobody.into(),
     }
