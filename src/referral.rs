@@ -176,8 +176,8 @@ pub async fn process(gateway: &Gateway, received: Received) -> Result<Answer, Re
     Err(StoreError::Overloaded.into())
 }
 
-/// Keeps a message that was refused at the door, bytes and refusal, before the sender is told.
-/// Returns what the sender is told: the refusal, or that it could not be kept.
+/// Keeps a message that its door refuses before it is on the path - it cannot be read, or is not
+/// what it must be - with the refusal and its audit entry. Returns what the sender is told.
 pub async fn refuse(gateway: &Gateway, received: &Received, rejection: Rejection) -> Rejection {
     settle::reject(gateway, received, rejection).await
 }

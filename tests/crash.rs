@@ -261,7 +261,7 @@ impl Sender {
         while stop.load(Ordering::SeqCst) == 0 {
             let n = next.fetch_add(1, Ordering::SeqCst);
             let id = self.refer(n).await;
-            if n % ACCEPT_EVERY == 0 {
+            if n.is_multiple_of(ACCEPT_EVERY) {
                 self.accept(&id).await;
                 self.accepted.lock().unwrap().push(id);
             }

@@ -842,3 +842,13 @@ fn result_words(result: &IngestResult) -> String {
         .collect();
     format!("{} received, {} held, {} rejected: {odd:?}", result.received, result.held, result.rejected)
 }
+
+#[tokio::test]
+async fn the_demo_sample_is_as_its_readme_says() {
+    let house = house().await;
+    let result = house.ingest(PathBuf::from("src/demo/samples/emis")).await;
+    counts(&result, &[("committed", 10), ("held", 1), ("ignored", 2)]);
+    assert_eq!(house.causes().await, ["urgency-unmapped"]);
+    let ledger = house.gateway.store.ledger(None, None).await.unwrap();
+    assert_eq!(ledger.iter().filter(|row| row.waiting_on == "restricted").count(), 1);
+}

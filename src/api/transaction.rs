@@ -28,8 +28,11 @@ const ENTRIES_MAX: usize = 4500;
 pub async fn answer(exchange: &Exchange) -> Answered {
     let bundle = match exchange.resource() {
         Ok(bundle) => Arc::new(bundle),
-        // It cannot be read, so it may have been a referral: its bytes are kept.
-        Err(rejection) => return Err(keep_refused(exchange, Channel::Fhir, rejection).await),
+        Err(rejection) => {
+            exchange.caller()?.may("transaction", "")?;
+            let received = received(exchange, Channel::Fhir)?;
+            return Err(Refusal::kept(referral::refuse(&exchange.gateway, &received, rejection).await));
+        }
     };
     let kind = bundle["type"].as_str().unwrap_or("");
     let entries = each(&bundle["entry"]).count();
@@ -57,24 +60,16 @@ pub async fn answer(exchange: &Exchange) -> Answered {
 async fn refer(exchange: &Exchange, bundle: &Arc<Value>) -> Answered {
     let caller = exchange.caller()?;
     caller.may("create", "ServiceRequest")?;
-    let received = received(
-        exchange,
-        Channel::Fhir,
-        Some(bundle.clone()),
-        request_key(exchange, &caller.client).into_iter().collect(),
-    )?;
+    let mut received = received(exchange, Channel::Fhir)?;
+    received.keys.extend(request_key(exchange, &caller.client));
+    received.bundle = Some(bundle.clone());
     let answer = referral::process(&exchange.gateway, received).await.map_err(Refusal::kept)?;
     let entries = each(&bundle["entry"]).map(|entry| response(exchange, entry, &answer)).collect();
     Ok(Answer::resource(&pages::response("transaction-response", entries), Record::kept()))
 }
 
 /// What came in, for the path.
-pub fn received(
-    exchange: &Exchange,
-    channel: Channel,
-    bundle: Option<Arc<Value>>,
-    keys: Vec<DoorKey>,
-) -> Result<Received, Rejection> {
+pub fn received(exchange: &Exchange, channel: Channel) -> Result<Received, Rejection> {
     let caller = exchange.caller()?;
     Ok(Received {
         id: Uuid::new_v4(),
@@ -83,24 +78,17 @@ pub fn received(
         at: exchange.at,
         request: exchange.request.clone(),
         correlation: exchange.correlation.clone(),
+        // One that is not taken is kept as it was named.
         content_type: exchange
             .body_form()
             .map_or_else(|_| exchange.header("content-type").to_owned(), |form| form.media_type().to_owned()),
         bytes: exchange.body.clone(),
-        keys,
+        keys: Vec::new(),
         source: caller.client.clone(),
         tree: None,
-        bundle,
+        bundle: None,
         replays: None,
     })
-}
-
-/// A refusal at the door whose message is kept, audit entry included.
-pub async fn keep_refused(exchange: &Exchange, channel: Channel, rejection: Rejection) -> Refusal {
-    match received(exchange, channel, None, Vec::new()) {
-        Ok(received) => Refusal::kept(referral::refuse(&exchange.gateway, &received, rejection).await),
-        Err(nobody) => nobody.into(),
-    }
 }
 
 /// The door key of `X-Request-Id`, where there is one.

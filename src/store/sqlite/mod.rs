@@ -184,7 +184,7 @@ impl Sqlite {
     pub async fn ready(&self) -> Result<(), StoreError> {
         match &self.writer {
             Some(_) => self.write(|_| Ok(())).await,
-            None => self.read(|connection| migrate::check(connection)).await,
+            None => self.read(migrate::check).await,
         }
     }
 
