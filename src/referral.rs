@@ -107,6 +107,8 @@ pub struct Received {
     pub source: String,
     /// For EMIS: the tree that the join made. Others are parsed from the bytes.
     pub tree: Option<SourceTree>,
+    /// The bytes as the door has read them already, if it has.
+    pub bundle: Option<Arc<serde_json::Value>>,
     /// The hold that this replays, if it is a replay.
     pub replays: Option<Uuid>,
 }
@@ -166,12 +168,18 @@ pub async fn process(gateway: &Gateway, received: Received) -> Result<Answer, Re
         match walk(gateway, &received).await {
             Ok(answer) => return Ok(answer),
             Err(Stop::Hold(held)) => return settle::hold(gateway, &received, held).await,
-            Err(Stop::Reject(rejection)) => return settle::reject(gateway, &received, rejection).await,
+            Err(Stop::Reject(rejection)) => return Err(settle::reject(gateway, &received, rejection).await),
             Err(Stop::Unkept(fault)) => return Err(fault.into()),
             Err(Stop::Race) => {}
         }
     }
     Err(StoreError::Overloaded.into())
+}
+
+/// Keeps a message that its door refuses before it is on the path - it cannot be read, or is not
+/// what it must be - with the refusal and its audit entry. Returns what the sender is told.
+pub async fn refuse(gateway: &Gateway, received: &Received, rejection: Rejection) -> Rejection {
+    settle::reject(gateway, received, rejection).await
 }
 
 /// The legs, each taking what the one before it made. Until `commit` returns nothing has been

@@ -84,6 +84,7 @@ impl House {
                 keys: Vec::new(),
                 source: "surgery".into(),
                 tree: None,
+                bundle: None,
                 replays: None,
             };
             process(&gateway, received).await.unwrap()

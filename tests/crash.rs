@@ -6,6 +6,8 @@
 //! run is 100).
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/message_headers.rs"]
+mod message_headers;
 #[path = "support/peers.rs"]
 mod peers;
 #[path = "support/postgres.rs"]
@@ -259,7 +261,7 @@ impl Sender {
         while stop.load(Ordering::SeqCst) == 0 {
             let n = next.fetch_add(1, Ordering::SeqCst);
             let id = self.refer(n).await;
-            if n % ACCEPT_EVERY == 0 {
+            if n.is_multiple_of(ACCEPT_EVERY) {
                 self.accept(&id).await;
                 self.accepted.lock().unwrap().push(id);
             }
@@ -273,22 +275,9 @@ impl Sender {
     /// Sends one referral, with one X-Request-Id, until it is acknowledged.
     async fn refer(&self, n: u32) -> String {
         let body = referrals::bars_message(n, "N84001").to_string();
-        let request_id = format!("33333333-0000-4000-8000-{n:012}");
         loop {
-            let sent = self
-                .http
-                .post(self.at("$process-message"))
-                .bearer_auth(&self.tokens.0)
-                .header("content-type", "application/fhir+json; version=1.1.0")
-                .header("accept", "application/fhir+json; version=1.1.0")
-                .header("x-request-id", &request_id)
-                .header("x-correlation-id", format!("44444444-0000-4000-8000-{n:012}"))
-                .header("nhsd-target-identifier", target())
-                .header("nhsd-end-user-organisation", organisation())
-                .header("nhsd-requesting-software", software())
-                .body(body.clone())
-                .send()
-                .await;
+            let request = self.http.post(self.at("$process-message")).bearer_auth(&self.tokens.0).body(body.clone());
+            let sent = message_headers::with(request, n).send().await;
             match sent {
                 Ok(answer) if answer.status() == 200 => {
                     let bundle: Value = answer.json().await.unwrap_or(Value::Null);
@@ -360,22 +349,4 @@ impl Sender {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-}
-
-fn encoded(value: &Value) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(value.to_string())
-}
-
-fn target() -> String {
-    encoded(&json!({"value": "2000012345", "system": "https://fhir.nhs.uk/Id/dos-service-id"}))
-}
-
-fn organisation() -> String {
-    encoded(&json!({"resourceType": "Organization", "name": "Synthetic surgery",
-        "identifier": [{"system": "https://fhir.nhs.uk/Id/ods-organization-code", "value": "N84001"}]}))
-}
-
-fn software() -> String {
-    encoded(&json!({"resourceType": "Device", "deviceName": [{"name": "Synthetic", "type": "manufacturer-name"}]}))
 }

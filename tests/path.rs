@@ -55,6 +55,7 @@ impl House {
             bytes,
             source: "surgery".into(),
             tree: None,
+            bundle: None,
             replays: None,
         }
     }

@@ -4,6 +4,8 @@
 //! What a message must be is in `intake::bars`; what becomes of it is the path's. This door keeps
 //! the keys: a repeated `X-Request-Id`, or a `Bundle.id` used again, is told so.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::answer::{Answer, Answered, Record, Refusal};
@@ -15,23 +17,37 @@ use crate::referral::{self, Channel};
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::commit::{DoorKey, digest};
 
-/// Takes one message and answers in the exchange, with the ids that it got.
+/// Takes one message and answers in the exchange, with the ids that it got. A message that is
+/// refused is kept, with its bytes, as one that is taken.
 pub async fn answer(exchange: &Exchange) -> Answered {
-    let config = &exchange.gateway.config.bars;
-    bars::check_headers(|name| exchange.header(name).to_owned(), config)?;
-    let client = &exchange.caller()?.client;
-    let request = request_key(exchange, client);
-    unused(exchange, request.as_ref()).await?;
-    let bundle = exchange.resource()?;
-    let mut findings = bars::check_message(&bundle, config)?;
-    let named = bundle_key(exchange, client, &bundle);
-    unused(exchange, named.as_ref()).await?;
-    let keys = request.into_iter().chain(named).collect();
-    let received = received(exchange, Channel::Bars, keys)?;
+    let client = exchange.caller()?.client.clone();
+    let mut received = received(exchange, Channel::Bars)?;
+    let (bundle, mut findings) = match read(exchange) {
+        Ok(read) => read,
+        Err(rejection) => {
+            return Err(Refusal::kept(referral::refuse(&exchange.gateway, &received, rejection).await));
+        }
+    };
+    let keys = request_key(exchange, &client).into_iter().chain(bundle_key(exchange, &client, &bundle));
+    for key in keys {
+        unused(exchange, &key).await?;
+        received.keys.push(key);
+    }
+    received.bundle = Some(bundle.clone());
     let answer = referral::process(&exchange.gateway, received).await.map_err(Refusal::kept)?;
     findings.extend(answer.findings);
+    let bundle = Arc::unwrap_or_clone(bundle);
     let told = message::answer(bundle, &answer.assigned, &answer.referral, &findings, exchange.at);
     Ok(Answer::resource(&told, Record::kept()))
+}
+
+/// The message, when its headers and content are what BaRS asks for, and what was odd about it.
+fn read(exchange: &Exchange) -> Result<(Arc<Value>, Vec<String>), Rejection> {
+    let config = &exchange.gateway.config.bars;
+    bars::check_headers(|name| exchange.header(name).to_owned(), config)?;
+    let bundle = exchange.resource()?;
+    let findings = bars::check_message(&bundle, config)?;
+    Ok((Arc::new(bundle), findings))
 }
 
 /// The door key of `Bundle.id`, where there is one.
@@ -47,8 +63,7 @@ fn bundle_key(exchange: &Exchange, sender: &str, bundle: &Value) -> Option<DoorK
 
 /// 409 where the key was taken: `conflict` where a Bundle.id comes again with other bytes, else
 /// `duplicate`. Two at once are told apart by the commit.
-async fn unused(exchange: &Exchange, key: Option<&DoorKey>) -> Result<(), Rejection> {
-    let Some(key) = key else { return Ok(()) };
+async fn unused(exchange: &Exchange, key: &DoorKey) -> Result<(), Rejection> {
     match exchange.gateway.store.door_key(key.scope, &key.key).await? {
         None => Ok(()),
         Some(before) if key.scope == "bundle" && before != key.digest => Err(Rejection::new(

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use bytes::Bytes;
@@ -25,7 +26,14 @@ const ENTRIES_MAX: usize = 4500;
 
 /// Does what the Bundle asks.
 pub async fn answer(exchange: &Exchange) -> Answered {
-    let bundle = exchange.resource()?;
+    let bundle = match exchange.resource() {
+        Ok(bundle) => Arc::new(bundle),
+        Err(rejection) => {
+            exchange.caller()?.may("transaction", "")?;
+            let received = received(exchange, Channel::Fhir)?;
+            return Err(Refusal::kept(referral::refuse(&exchange.gateway, &received, rejection).await));
+        }
+    };
     let kind = bundle["type"].as_str().unwrap_or("");
     let entries = each(&bundle["entry"]).count();
     if fhir::kind(&bundle) != "Bundle" || !matches!(kind, "transaction" | "batch") {
@@ -49,17 +57,19 @@ pub async fn answer(exchange: &Exchange) -> Answered {
 }
 
 /// The referral's way: one commit for all of it.
-async fn refer(exchange: &Exchange, bundle: &Value) -> Answered {
+async fn refer(exchange: &Exchange, bundle: &Arc<Value>) -> Answered {
     let caller = exchange.caller()?;
     caller.may("create", "ServiceRequest")?;
-    let received = received(exchange, Channel::Fhir, request_key(exchange, &caller.client).into_iter().collect())?;
+    let mut received = received(exchange, Channel::Fhir)?;
+    received.keys.extend(request_key(exchange, &caller.client));
+    received.bundle = Some(bundle.clone());
     let answer = referral::process(&exchange.gateway, received).await.map_err(Refusal::kept)?;
     let entries = each(&bundle["entry"]).map(|entry| response(exchange, entry, &answer)).collect();
     Ok(Answer::resource(&pages::response("transaction-response", entries), Record::kept()))
 }
 
 /// What came in, for the path.
-pub fn received(exchange: &Exchange, channel: Channel, keys: Vec<DoorKey>) -> Result<Received, Rejection> {
+pub fn received(exchange: &Exchange, channel: Channel) -> Result<Received, Rejection> {
     let caller = exchange.caller()?;
     Ok(Received {
         id: Uuid::new_v4(),
@@ -68,11 +78,15 @@ pub fn received(exchange: &Exchange, channel: Channel, keys: Vec<DoorKey>) -> Re
         at: exchange.at,
         request: exchange.request.clone(),
         correlation: exchange.correlation.clone(),
-        content_type: exchange.body_form()?.media_type().to_owned(),
+        // One that is not taken is kept as it was named.
+        content_type: exchange
+            .body_form()
+            .map_or_else(|_| exchange.header("content-type").to_owned(), |form| form.media_type().to_owned()),
         bytes: exchange.body.clone(),
-        keys,
+        keys: Vec::new(),
         source: caller.client.clone(),
         tree: None,
+        bundle: None,
         replays: None,
     })
 }

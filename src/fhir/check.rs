@@ -17,9 +17,9 @@ const FAULTS_MAX: usize = 100;
 /// # Errors
 /// 400 `structure` with one issue a fault, each with its `expression`.
 pub fn check(resource: &Value) -> Result<(), Rejection> {
-    let mut issues = Vec::new();
-    walk_resource(resource, super::kind(resource), &mut issues, 0);
-    if issues.is_empty() { Ok(()) } else { Err(Rejection { error: BarsError::BadRequest, issues }) }
+    let mut walk = Walk { trail: Vec::new(), issues: Vec::new() };
+    walk.resource(resource, 0);
+    if walk.issues.is_empty() { Ok(()) } else { Err(Rejection { error: BarsError::BadRequest, issues: walk.issues }) }
 }
 
 /// True when `path`, such as `ServiceRequest.code.coding.system`, is an element of FHIR R4.
@@ -40,111 +40,148 @@ pub fn knows(path: &str) -> bool {
     true
 }
 
-fn fault(issues: &mut Vec<Issue>, expression: &str, diagnostics: impl Into<String>) {
-    if issues.len() < FAULTS_MAX {
-        issues.push(Issue {
-            kind: IssueType::Structure,
-            diagnostics: diagnostics.into(),
-            expression: Some(expression.to_owned()),
-        });
-    }
+/// One step down into a resource; written out only where something is at fault.
+enum Step<'a> {
+    Name(&'a str),
+    Item(usize),
 }
 
-fn walk_resource(resource: &Value, expression: &str, issues: &mut Vec<Issue>, depth: usize) {
-    let Some(members) = resource.as_object() else {
-        return fault(issues, expression, "a resource must be an object");
-    };
-    let kind = super::kind(resource);
-    let mut path = ElementPath::new(FhirReleases::R4);
-    path.push(kind);
-    if kind.is_empty() || !kind.starts_with(|c: char| c.is_ascii_uppercase()) || path.children().is_none() {
-        let at = if expression.is_empty() { "resourceType" } else { expression };
-        return fault(issues, at, "resourceType is missing or is not a FHIR R4 resource type");
-    }
-    walk_members(members, &mut path, expression, issues, depth);
+struct Walk<'a> {
+    trail: Vec<Step<'a>>,
+    issues: Vec<Issue>,
 }
 
-fn walk_members(
-    members: &Map<String, Value>,
-    path: &mut ElementPath,
-    expression: &str,
-    issues: &mut Vec<Issue>,
-    depth: usize,
-) {
-    if depth > JSON_DEPTH_MAX {
-        return fault(issues, expression, "the resource nests too deep");
+impl<'a> Walk<'a> {
+    fn fault(&mut self, diagnostics: impl Into<String>) {
+        if self.issues.len() < FAULTS_MAX {
+            let expression = Some(self.expression());
+            self.issues.push(Issue { kind: IssueType::Structure, diagnostics: diagnostics.into(), expression });
+        }
     }
-    for (name, value) in members {
-        if name == "resourceType" {
-            continue;
+
+    /// The trail as a simple FHIRPath: `Bundle.entry[0].resource.status`.
+    fn expression(&self) -> String {
+        let mut text = String::new();
+        for step in &self.trail {
+            match step {
+                Step::Name(name) if text.is_empty() => text.push_str(name),
+                Step::Name(name) => text.extend([".", name]),
+                Step::Item(i) => text.push_str(&format!("[{i}]")),
+            }
         }
-        let plain = name.strip_prefix('_').unwrap_or(name);
-        let here = format!("{expression}.{plain}");
-        if !path.children().is_some_and(|known| known.contains(plain)) {
-            fault(issues, &here, "FHIR R4 knows no such element here");
-            continue;
+        if text.is_empty() { "resourceType".to_owned() } else { text }
+    }
+
+    /// Does `then` one step further down.
+    fn at(&mut self, step: Step<'a>, then: impl FnOnce(&mut Self)) {
+        self.trail.push(step);
+        then(self);
+        self.trail.pop();
+    }
+
+    fn resource(&mut self, resource: &'a Value, depth: usize) {
+        let Some(members) = resource.as_object() else {
+            return self.fault("a resource must be an object");
+        };
+        let kind = super::kind(resource);
+        let mut path = ElementPath::new(FhirReleases::R4);
+        path.push(kind);
+        if !kind.starts_with(|c: char| c.is_ascii_uppercase()) || path.children().is_none() {
+            return self.fault("resourceType is missing or is not a FHIR R4 resource type");
         }
-        path.push(plain);
-        if name.starts_with('_') && path.current_element_is_primitive() {
-            // A primitive's extensions: FHIR's own shape, checked by fhirbolt where it is read.
-        } else if path.current_element_is_sequence() {
-            walk_sequence(value, path, &here, issues, depth);
+        if self.trail.is_empty() {
+            return self.at(Step::Name(kind), |walk| walk.members(members, &mut path, depth));
+        }
+        self.members(members, &mut path, depth);
+    }
+
+    fn members(&mut self, members: &'a Map<String, Value>, path: &mut ElementPath, depth: usize) {
+        if depth > JSON_DEPTH_MAX {
+            return self.fault("the resource nests too deep");
+        }
+        let known = path.children();
+        for (name, value) in members.iter().filter(|(name, _)| *name != "resourceType") {
+            let plain = name.strip_prefix('_').unwrap_or(name);
+            self.at(Step::Name(plain), |walk| {
+                if !known.is_some_and(|known| known.contains(plain)) {
+                    return walk.fault("FHIR R4 knows no such element here");
+                }
+                path.push(plain);
+                // A primitive's extensions have FHIR's own shape, checked by fhirbolt where it is read.
+                if !(name.starts_with('_') && path.current_element_is_primitive()) {
+                    walk.element(value, path, depth);
+                }
+                path.pop();
+            });
+        }
+    }
+
+    fn element(&mut self, value: &'a Value, path: &mut ElementPath, depth: usize) {
+        if !path.current_element_is_sequence() {
+            return self.value(value, path, depth);
+        }
+        let Some(items) = value.as_array() else {
+            return self.fault("this element repeats, so it must be an array");
+        };
+        if items.is_empty() {
+            self.fault("an array must not be empty");
+        }
+        for (i, item) in items.iter().enumerate() {
+            self.at(Step::Item(i), |walk| walk.value(item, path, depth));
+        }
+    }
+
+    fn value(&mut self, value: &'a Value, path: &mut ElementPath, depth: usize) {
+        if path.current_element_is_resource() {
+            return self.resource(value, depth + 1);
+        }
+        if path.current_element_is_primitive() || is_extension_url(path) {
+            return self.primitive(value, path);
+        }
+        match value.as_object() {
+            Some(members) if members.is_empty() => self.fault("an element must not be empty"),
+            Some(members) => self.members(members, path, depth + 1),
+            None => self.fault("this element must be an object"),
+        }
+    }
+
+    fn primitive(&mut self, value: &Value, path: &ElementPath) {
+        let wanted = if path.current_element_is_boolean() {
+            (!value.is_boolean()).then_some("true or false")
+        } else if is_whole(path) {
+            (!value.is_i64()).then_some("a whole number")
+        } else if path.current_element_is_decimal() {
+            (!value.is_number()).then_some("a number")
         } else {
-            walk_value(value, path, &here, issues, depth);
+            let plain = |text: &str| !text.is_empty() && !text.chars().any(is_forbidden);
+            let text = value.as_str().is_some_and(plain) || value.is_null();
+            (!text).then_some("text, not empty and without control characters")
+        };
+        if let Some(wanted) = wanted {
+            self.fault(format!("this element must be {wanted}"));
         }
-        path.pop();
     }
 }
 
-fn walk_sequence(value: &Value, path: &mut ElementPath, here: &str, issues: &mut Vec<Issue>, depth: usize) {
-    let Some(items) = value.as_array() else {
-        return fault(issues, here, "this element repeats, so it must be an array");
-    };
-    if items.is_empty() {
-        fault(issues, here, "an array must not be empty");
-    }
-    for (i, item) in items.iter().enumerate() {
-        walk_value(item, path, &format!("{here}[{i}]"), issues, depth);
-    }
-}
-
-fn walk_value(value: &Value, path: &mut ElementPath, here: &str, issues: &mut Vec<Issue>, depth: usize) {
-    if path.current_element_is_resource() {
-        return walk_resource(value, here, issues, depth + 1);
-    }
-    if path.current_element_is_primitive() || is_extension_url(path) {
-        return check_primitive(value, path, here, issues);
-    }
-    match value.as_object() {
-        Some(members) if members.is_empty() => fault(issues, here, "an element must not be empty"),
-        Some(members) => walk_members(members, path, here, issues, depth + 1),
-        None => fault(issues, here, "this element must be an object"),
-    }
+fn is_whole(path: &ElementPath) -> bool {
+    path.current_element_is_integer()
+        || path.current_element_is_unsigned_integer()
+        || path.current_element_is_positive_integer()
 }
 
 /// True at an extension's `url`, which fhirbolt's tables do not list among the primitives.
 pub fn is_extension_url(path: &ElementPath) -> bool {
+    if path.current_element() != Some("url") {
+        return false;
+    }
     let mut parent = path.clone();
     parent.pop();
-    path.current_element() == Some("url") && parent.current_element_is_extension()
+    parent.current_element_is_extension()
 }
 
-fn check_primitive(value: &Value, path: &ElementPath, here: &str, issues: &mut Vec<Issue>) {
-    let whole = path.current_element_is_integer()
-        || path.current_element_is_unsigned_integer()
-        || path.current_element_is_positive_integer();
-    let (fits, wanted) = if path.current_element_is_boolean() {
-        (value.is_boolean(), "true or false")
-    } else if whole {
-        (value.is_i64(), "a whole number")
-    } else if path.current_element_is_decimal() {
-        (value.is_number(), "a number")
-    } else {
-        (value.as_str().is_some_and(|text| !text.is_empty()) || value.is_null(), "text, and not empty")
-    };
-    if !fits {
-        fault(issues, here, format!("this element must be {wanted}"));
-    }
+/// Control characters that no FHIR string may hold. <https://hl7.org/fhir/R4/datatypes.html#string>
+fn is_forbidden(c: char) -> bool {
+    c < ' ' && !matches!(c, '\t' | '\r' | '\n')
 }
 
 #[cfg(test)]

@@ -33,10 +33,10 @@ pub async fn watch(gateway: Gateway, mut stop: watch::Receiver<bool>) {
             }
             before = now;
         }
-        if look % LOOKS_PER_SWEEP == 0 {
-            if let Err(fault) = emis::sweep(&gateway).await {
-                tracing::error!(error = %fault, "waiting referrals could not be looked at");
-            }
+        if u64::is_multiple_of(look, LOOKS_PER_SWEEP)
+            && let Err(fault) = emis::sweep(&gateway).await
+        {
+            tracing::error!(error = %fault, "waiting referrals could not be looked at");
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(config.folder_poll_seconds)) => {}

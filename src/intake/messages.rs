@@ -135,6 +135,7 @@ async fn one(gateway: &Gateway, channel: Channel, file: &Path) -> Result<(Line, 
         keys: Vec::new(),
         source: name.clone(),
         tree: None,
+        bundle: None,
         replays: None,
     };
     match referral::process(gateway, received).await {

@@ -54,6 +54,7 @@ async fn received(gateway: &Gateway, hold: &Hold) -> Result<Received, Rejection>
         keys: Vec::new(),
         source: message.sender,
         tree: None,
+        bundle: None,
         replays: Some(hold.id),
     })
 }

@@ -14,26 +14,33 @@ const AGE_MAX: SignedDuration = SignedDuration::from_secs(1);
 /// Open episodes of each pool.
 #[derive(Debug, Default)]
 pub struct Caseloads {
-    read: Mutex<Option<(Timestamp, Vec<(String, u64)>)>>,
+    read: Mutex<Option<Reading>>,
+}
+
+/// What was read, and when.
+#[derive(Debug)]
+struct Reading {
+    at: Timestamp,
+    counts: Vec<(String, u64)>,
 }
 
 impl Caseloads {
     /// The caseloads at `now`.
     pub(super) async fn at(&self, store: &Store, now: Timestamp) -> Result<Vec<(String, u64)>, StoreError> {
         let fresh = |at: Timestamp| now.duration_since(at).abs() < AGE_MAX;
-        if let Some((at, counts)) = &*self.lock()
-            && fresh(*at)
+        if let Some(reading) = &*self.lock()
+            && fresh(reading.at)
         {
-            return Ok(counts.clone());
+            return Ok(reading.counts.clone());
         }
         let counts = store.caseloads().await?;
-        *self.lock() = Some((now, counts.clone()));
+        *self.lock() = Some(Reading { at: now, counts: counts.clone() });
         Ok(counts)
     }
 
     /// One more for `pool`, until the next reading says.
     pub(super) fn add(&self, pool: &str) {
-        if let Some((_, counts)) = &mut *self.lock() {
+        if let Some(Reading { counts, .. }) = &mut *self.lock() {
             match counts.iter_mut().find(|(id, _)| id == pool) {
                 Some((_, count)) => *count += 1,
                 None => counts.push((pool.to_owned(), 1)),
@@ -41,7 +48,7 @@ impl Caseloads {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Timestamp, Vec<(String, u64)>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Reading>> {
         self.read.lock().unwrap_or_else(|held| held.into_inner())
     }
 }

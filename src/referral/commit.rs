@@ -45,7 +45,10 @@ pub(super) async fn commit(gateway: &Gateway, received: &Received, routed: Route
         commit.message = Some(kept(received, "committed"));
         commit.ledger.extend(draft.ledger(received, &routed));
         commit.episodes.extend(draft.episode(&routed));
-        commit.released = releases(&draft.ids.referral, received, &[]);
+        // What the ledger does not know was never held.
+        if found.ledger.is_some() || received.replays.is_some() {
+            commit.released = releases(&draft.ids.referral, received, &[]);
+        }
         commit.writes = writes.changed;
     }
     commit.audit.push(draft.entry(received, &routed, &writes.current, &result, is_new));

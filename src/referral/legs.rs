@@ -68,12 +68,14 @@ pub(super) fn parse(received: &Received) -> Result<Parsed, Rejection> {
     if let Some(tree) = &received.tree {
         return Ok(parse_joined(tree.clone()));
     }
+    let origin = message::Origin { sender: &received.agent.ods, correlation: &received.correlation };
+    if let Some(bundle) = &received.bundle {
+        return message::parse(bundle, origin);
+    }
     let form = fhir::wire::Form::of(&received.content_type).ok_or_else(|| {
         Rejection::new(BarsError::UnsupportedMediaType, IssueType::NotSupported, "the body must be FHIR JSON or XML")
     })?;
-    let bundle = fhir::wire::parse(&received.bytes, form)?;
-    let origin = message::Origin { sender: &received.agent.ods, correlation: &received.correlation };
-    message::parse(&bundle, origin)
+    message::parse(&fhir::wire::parse(&received.bytes, form)?, origin)
 }
 
 /// The rows of one EMIS candidate, joined by the intake.

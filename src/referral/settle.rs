@@ -80,14 +80,17 @@ fn one(received: &Received, held: &Held, cause: Cause, detail: String) -> Hold {
 
 /// Keeps a refused message and its refusal; then the sender may be told. Its door keys are not
 /// taken: the sender may correct the message and use them again.
-pub(super) async fn reject(gateway: &Gateway, received: &Received, rejection: Rejection) -> Result<Answer, Rejection> {
+pub(super) async fn reject(gateway: &Gateway, received: &Received, rejection: Rejection) -> Rejection {
     let mut entry = entry(received, audit::Outcome::MinorFailure);
     entry.detail = format!("refused with {}: {rejection}", rejection.status());
     let message = Some(kept(received, "rejected")).filter(|_| received.channel != Channel::EmisExtract);
+    if let Some(message) = &message {
+        entry.detail = format!("{}; kept as message {}", entry.detail, message.id);
+    }
     let commit = Commit { message, audit: vec![entry], ..Commit::default() };
     match gateway.store.commit(commit).await {
-        Ok(_) => Err(rejection),
-        Err(fault @ StoreError::Engine(_)) => Err(fault.into()),
-        Err(_) => Err(StoreError::Overloaded.into()),
+        Ok(_) => rejection,
+        Err(fault @ StoreError::Engine(_)) => fault.into(),
+        Err(_) => StoreError::Overloaded.into(),
     }
 }

@@ -81,7 +81,7 @@ pub struct Half {
     pub body: String,
     /// `file:line`.
     pub origin: String,
-    /// The patient's GUID (observation).
+    /// The patient's GUID; the form's is taken until the observation says it.
     pub patient: String,
     /// The CodeId (observation).
     pub code: String,
@@ -92,7 +92,7 @@ pub struct Half {
     /// Deleted at source (observation).
     pub deleted: bool,
     /// Not a referral that concerns us: its key is kept, so that its other half is known for what
-    /// it is, and nothing else.
+    /// it is, and nothing else. An observation that is ignored does not touch the candidate, a form does.
     pub ignored: bool,
 }
 
@@ -109,6 +109,8 @@ pub struct Known {
     pub has_observation: bool,
     /// The referral form's half is here.
     pub has_referral: bool,
+    /// The form's target organisation, by its GUID.
+    pub target: String,
 }
 
 /// What a candidate came to when it was last looked at.

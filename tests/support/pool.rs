@@ -104,6 +104,7 @@ impl House {
             bytes: Bytes::from(bundle.to_string()),
             source: "surgery".into(),
             tree: None,
+            bundle: None,
             replays: None,
         };
         process(&self.gateway, received).await.unwrap()

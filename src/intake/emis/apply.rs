@@ -198,6 +198,7 @@ pub(super) fn received(gateway: &Gateway, candidate: &Candidate, tree: SourceTre
         keys: Vec::new(),
         source: source.rsplit_once(':').map_or(source, |(file, _)| file).to_owned(),
         tree: Some(tree),
+        bundle: None,
         replays,
     }
 }

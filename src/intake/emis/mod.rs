@@ -97,6 +97,8 @@ pub(crate) struct Run<'a> {
     progress: Progress<'a>,
     at: Timestamp,
     result: IngestResult,
+    /// Batches read so far: orders those whose names state no time.
+    batches: u64,
     /// Written with the last commit: ignored candidates by practice and reason.
     ignored: std::collections::BTreeMap<(String, &'static str), u64>,
     /// Written with the last commit: files that are done.
@@ -114,6 +116,7 @@ impl<'a> Run<'a> {
             progress,
             at: gateway.clock.now(),
             result: IngestResult::default(),
+            batches: 0,
             ignored: std::collections::BTreeMap::new(),
             done: Vec::new(),
             released: Vec::new(),

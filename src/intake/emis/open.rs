@@ -42,7 +42,11 @@ fn rows(source: &Source, bytes: &mut dyn Read, out: &mpsc::Sender<Part>) -> Resu
     let sent = |part| out.blocking_send(part).is_ok();
     let mut rows = match Rows::open(source.name.table, bytes) {
         Ok(rows) => rows,
-        Err(fault) => return if sent(Part::Fault(fault)) { Ok(()) } else { Ok(()) },
+        Err(fault) => {
+            // Nobody listening: the ingest has ended.
+            let _ = sent(Part::Fault(fault));
+            return Ok(());
+        }
     };
     if !sent(Part::Columns(Arc::new(rows.columns.clone()))) {
         return Ok(());

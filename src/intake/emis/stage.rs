@@ -76,7 +76,8 @@ impl Run<'_> {
         if files.is_empty() {
             return Ok(());
         }
-        let sequence = self.result.files;
+        let sequence = self.batches;
+        self.batches += 1;
         let time =
             batch.time.map_or_else(|| format!("{}/{sequence:06}", super::local(self.at)), |time| time.to_string());
         if let Some((first, last)) = batch.processing {
@@ -111,7 +112,10 @@ impl Run<'_> {
             }
         };
         let is_read = self.done.iter().any(|done| done.key == digest);
-        if is_read || self.gateway.store.door_key(FILE, &digest).await?.is_some() {
+        let is_known = is_read || self.gateway.store.door_key(FILE, &digest).await?.is_some();
+        // Rows of agreements have no ProcessingId: one that is switched off and on again can come in
+        // the same bytes. It is small, and its version says whether it is news.
+        if is_known && file.name.table != Table::Agreement {
             self.result.line(&file.label, "file-known", Vec::new());
             return Ok(None);
         }
@@ -195,6 +199,10 @@ impl Run<'_> {
                 Part::Fault(why) => return Ok(self.unreadable(&file.label, &why.to_string()).await?),
             }
         }
+        let is_read = self.done.iter().any(|done| done.key == digest);
+        if is_read || self.gateway.store.door_key(FILE, digest).await?.is_some() {
+            return Ok(());
+        }
         self.result.files += 1;
         let key = |key: String| DoorKey { scope: FILE, key, digest: digest.to_owned(), expires: None };
         if let Some(known_as) = &file.known_as {
@@ -247,7 +255,8 @@ impl Run<'_> {
         let known: HashMap<(&str, &str), &Known> =
             known.iter().map(|known| ((known.organisation.as_str(), known.observation.as_str()), known)).collect();
         let wide = select::is_wide(self.gateway);
-        let mut staged = Vec::new();
+        let by_form = |known: &Known| select::by_form(self.gateway, self.organisations.ods(&known.target).as_ref());
+        let (mut staged, mut others) = (Vec::new(), Vec::new());
         for view in views {
             let (organisation, observation) = (view.guid("OrganisationGuid"), view.guid("ObservationGuid"));
             let known = known.get(&(organisation.as_str(), observation.as_str())).copied();
@@ -255,8 +264,9 @@ impl Run<'_> {
             let class = self.codes.class(view.text("CodeId"));
             // A row whose key cannot be read is kept for a person whatever its code says.
             let keyless = organisation.is_empty() || observation.is_empty();
-            match judge(class, deleted, known, wide) {
-                Fate::Count if !keyless => self.ignore(&organisation, "not-social-prescribing"),
+            let by_form = known.filter(|known| known.has_referral).map(by_form);
+            match judge(class, deleted, known, by_form, wide) {
+                Fate::Count if !keyless => others.push(organisation),
                 Fate::Count | Fate::Stage => staged.push(take(lot, view)),
                 Fate::KeyOnly => {
                     let mut row = take(lot, view);
@@ -264,6 +274,9 @@ impl Run<'_> {
                     staged.push(row);
                 }
             }
+        }
+        for organisation in others {
+            self.ignore(&organisation, "not-social-prescribing");
         }
         Ok(staged)
     }
@@ -345,7 +358,8 @@ impl Run<'_> {
                 let target = self.organisations.ods(&half.target);
                 half.ignored = !select::by_form(self.gateway, target.as_ref());
             }
-            if half.ignored {
+            // A form is counted with its observation, or when its candidate is looked at.
+            if half.ignored && !half.is_referral {
                 let reason = if deleted { "deleted-before-it-was-seen" } else { "not-social-prescribing" };
                 self.ignore(&half.organisation, reason);
             }
@@ -373,16 +387,16 @@ enum Fate {
     Count,
 }
 
-/// `wide`: referrals are also selected by the referral form, so a referral entry with any code may be one.
-fn judge(class: Option<Class>, deleted: bool, known: Option<&Known>, wide: bool) -> Fate {
+/// `by_form`: whether the form that is here selects it. `wide`: forms can, and this one's may yet come.
+fn judge(class: Option<Class>, deleted: bool, known: Option<&Known>, by_form: Option<bool>, wide: bool) -> Fate {
     // Deleted: the code cell cannot be relied on, and the deletion of an unknown row is kept by its
     // key, so that an older batch that comes later does not bring it back.
     let (false, Some(class)) = (deleted, class) else {
         let concerns = deleted && known.is_none() && class.is_some_and(|class| !class.prescribing && !class.referral);
         return if concerns { Fate::Count } else { Fate::Stage };
     };
-    let has_form = known.is_some_and(|known| known.has_referral);
-    if class.prescribing || (class.referral || has_form) && (wide || class.damaged) {
+    let is_referral = class.referral || by_form.is_some();
+    if class.prescribing || (class.damaged && is_referral) || by_form.unwrap_or(class.referral && wide) {
         return Fate::Stage;
     }
     match known {

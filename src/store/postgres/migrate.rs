@@ -7,7 +7,10 @@ use super::engine;
 use crate::store::StoreError;
 
 /// The steps in order: number, name, SQL.
-const STEPS: &[(i32, &str, &str)] = &[(1, "base", include_str!("migrations/0001_base.sql"))];
+const STEPS: &[(i32, &str, &str)] = &[
+    (1, "base", include_str!("migrations/0001_base.sql")),
+    (2, "staging", include_str!("migrations/0002_staging.sql")),
+];
 /// The advisory lock of migrations; any number that no one else uses ("FINGERPO").
 const LOCK: i64 = 0x4649_4e47_4552_504f;
 

@@ -188,7 +188,7 @@ impl Sqlite {
     /// One ledger row.
     pub async fn ledger_row(&self, id: &str) -> Result<Option<LedgerRow>, StoreError> {
         let id = id.to_owned();
-        self.read(move |connection| Ok(all(connection, &format!("{LEDGER} WHERE id = ?1"), [id], read_ledger)?.pop()))
+        self.peek(move |connection| Ok(all(connection, &format!("{LEDGER} WHERE id = ?1"), [id], read_ledger)?.pop()))
             .await
     }
 
@@ -239,7 +239,7 @@ impl Sqlite {
 
     async fn one_episode(&self, condition: &'static str, value: &str) -> Result<Option<Episode>, StoreError> {
         let value = value.to_owned();
-        self.read(move |connection| {
+        self.peek(move |connection| {
             connection
                 .prepare_cached(&format!("{EPISODE} WHERE {condition}"))
                 .and_then(|mut sql| sql.query_row([value], read_episode).optional())

@@ -100,6 +100,8 @@ impl Sqlite {
             migrate::check(&connection)?;
             connection.pragma_update(None, "synchronous", "FULL").map_err(engine)?;
             connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB).map_err(engine)?;
+            // What a savepoint needs to roll back stays in memory, not in a temporary file.
+            connection.pragma_update(None, "temp_store", "MEMORY").map_err(engine)?;
             let faults = Faults::default();
             let writer = writer::Writer::start(connection, signer, &config, faults.clone())?;
             let readers = Readers::open(&path, config.readers.max(1))?;
@@ -155,6 +157,20 @@ impl Sqlite {
         .await
     }
 
+    /// Looks up a few rows by key, on the calling thread: that takes less time than handing the
+    /// work to another one. Never for work that reads an unbounded number of rows.
+    pub(crate) async fn peek<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> Result<T, StoreError>,
+    {
+        let closed = || StoreError::Engine("the store is closed".into());
+        let _turn = self.readers.turns.acquire().await.map_err(|_| closed())?;
+        let connection = self.readers.take().ok_or_else(closed)?;
+        let result = work(&connection);
+        self.readers.give(connection);
+        result
+    }
+
     fn writer(&self) -> Result<&writer::Writer, StoreError> {
         self.writer.as_ref().ok_or_else(|| StoreError::Engine("the store was opened for reading alone".into()))
     }
@@ -168,7 +184,7 @@ impl Sqlite {
     pub async fn ready(&self) -> Result<(), StoreError> {
         match &self.writer {
             Some(_) => self.write(|_| Ok(())).await,
-            None => self.read(|connection| migrate::check(connection)).await,
+            None => self.read(migrate::check).await,
         }
     }
 

@@ -52,7 +52,7 @@ impl Sqlite {
     /// The current version of a resource; a deleted one is returned with `deleted` set.
     pub async fn read_resource(&self, kind: &str, id: &str) -> Result<Option<Stored>, StoreError> {
         let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.read(move |connection| {
+        self.peek(move |connection| {
             let join = "JOIN resource_version v ON v.key = r.key * 1000000 + r.version ";
             Ok(all(connection, &format!("{VERSION}{join}{NAMED}"), params![kind, id], stored)?.pop())
         })
@@ -65,7 +65,7 @@ impl Sqlite {
             return Ok(None);
         }
         let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.read(move |connection| {
+        self.peek(move |connection| {
             let join = "JOIN resource_version v ON v.key = r.key * 1000000 + ?3 ";
             Ok(all(connection, &format!("{VERSION}{join}{NAMED}"), params![kind, id, version], stored)?.pop())
         })
@@ -87,7 +87,7 @@ impl Sqlite {
     /// The visibility rows of a resource's current version.
     pub async fn visibility(&self, kind: &str, id: &str) -> Result<Vec<(u8, String)>, StoreError> {
         let (kind, id) = (kind.to_owned(), id.to_owned());
-        self.read(move |connection| {
+        self.peek(move |connection| {
             let packed: Option<String> = connection
                 .prepare_cached(&format!("SELECT r.rows FROM resource r {NAMED}"))
                 .and_then(|mut sql| sql.query_row(params![kind, id], |row| row.get(0)).optional())
@@ -102,7 +102,7 @@ impl Sqlite {
     /// The digest that came with a door key, if it was used.
     pub async fn door_key(&self, scope: &str, key: &str) -> Result<Option<String>, StoreError> {
         let (scope, key) = (scope.to_owned(), key.to_owned());
-        self.read(move |connection| apply::digest(connection, &scope, &key)).await
+        self.peek(move |connection| apply::digest(connection, &scope, &key)).await
     }
 
     /// A kept message with its bytes.

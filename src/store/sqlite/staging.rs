@@ -33,19 +33,21 @@ impl Sqlite {
         self.read(move |db| {
             let mut find = db
                 .prepare_cached(
-                    "SELECT state, obs_body <> '', ref_body <> '' FROM staged_candidate \
+                    "SELECT state, obs_body <> '', ref_body <> '', target FROM staged_candidate \
                      WHERE organisation = ?1 AND observation = ?2",
                 )
                 .map_err(engine)?;
             let mut known = Vec::new();
             for (organisation, observation) in keys {
                 let found = find
-                    .query_row((&organisation, &observation), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                    .query_row((&organisation, &observation), |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                    })
                     .optional()
                     .map_err(engine)?;
-                if let Some((state, has_observation, has_referral)) = found {
+                if let Some((state, has_observation, has_referral, target)) = found {
                     let state = State::of(state);
-                    known.push(Known { organisation, observation, state, has_observation, has_referral });
+                    known.push(Known { organisation, observation, state, has_observation, has_referral, target });
                 }
             }
             Ok(known)
@@ -123,7 +125,7 @@ impl Sqlite {
     }
 
     pub(crate) async fn touch_waiting(&self, before: Timestamp) -> Result<(), StoreError> {
-        let sql = "UPDATE staged_candidate SET dirty = 1 WHERE state IN (0, 1, 2) AND state = 1 AND since < ?1";
+        let sql = "UPDATE staged_candidate SET dirty = 1 WHERE state = 1 AND since < ?1";
         self.write(move |db| db.execute(sql, [micros(before)]).map(drop).map_err(engine)).await
     }
 
@@ -253,11 +255,11 @@ fn half(db: &Connection, row: &Half, at: i64) -> rusqlite::Result<()> {
     // again is new; any other state stays, so that a change is known from a first coming.
     const STATE: &str = "feed = excluded.feed, touched = touched + 1, dirty = excluded.dirty, \
          state = CASE WHEN excluded.state = 5 OR state = 5 THEN excluded.state ELSE state END";
-    let dirty = !row.ignored;
+    let dirty = !row.ignored || row.is_referral;
     let written = if row.is_referral {
         db.prepare_cached(&format!(
             "INSERT INTO staged_candidate (organisation, observation, feed, since, state, dirty, \
-             ref_version, ref_body, ref_origin, target) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) \
+             ref_version, ref_body, ref_origin, target, patient) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) \
              ON CONFLICT (organisation, observation) DO UPDATE SET {STATE}, ref_version = excluded.ref_version, \
              ref_body = excluded.ref_body, ref_origin = excluded.ref_origin, target = excluded.target \
              WHERE excluded.ref_version >= ref_version"
@@ -272,7 +274,8 @@ fn half(db: &Connection, row: &Half, at: i64) -> rusqlite::Result<()> {
             row.version,
             body,
             row.origin,
-            kept(&row.target)
+            kept(&row.target),
+            kept(&row.patient)
         ])?
     } else {
         db.prepare_cached(&format!(
@@ -308,9 +311,9 @@ fn half(db: &Connection, row: &Half, at: i64) -> rusqlite::Result<()> {
     if written == 0 {
         // Older than what is here: still a coming of this candidate, which is counted.
         db.prepare_cached(
-            "UPDATE staged_candidate SET dirty = 1, touched = touched + 1 WHERE organisation = ?1 AND observation = ?2",
+            "UPDATE staged_candidate SET dirty = ?3, touched = touched + 1 WHERE organisation = ?1 AND observation = ?2",
         )?
-        .execute((&row.organisation, &row.observation))?;
+        .execute((&row.organisation, &row.observation, dirty))?;
     }
     Ok(())
 }
