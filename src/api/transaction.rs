@@ -78,7 +78,10 @@ pub fn received(exchange: &Exchange, channel: Channel) -> Result<Received, Rejec
         at: exchange.at,
         request: exchange.request.clone(),
         correlation: exchange.correlation.clone(),
-        content_type: exchange.body_form()?.media_type().to_owned(),
+        // One that is not taken is kept as it was named.
+        content_type: exchange
+            .body_form()
+            .map_or_else(|_| exchange.header("content-type").to_owned(), |form| form.media_type().to_owned()),
         bytes: exchange.body.clone(),
         keys: Vec::new(),
         source: caller.client.clone(),

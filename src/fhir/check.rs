@@ -153,8 +153,9 @@ impl<'a> Walk<'a> {
         } else if path.current_element_is_decimal() {
             (!value.is_number()).then_some("a number")
         } else {
-            let text = value.as_str().is_some_and(|text| !text.is_empty()) || value.is_null();
-            (!text).then_some("text, and not empty")
+            let plain = |text: &str| !text.is_empty() && !text.chars().any(is_forbidden);
+            let text = value.as_str().is_some_and(plain) || value.is_null();
+            (!text).then_some("text, not empty and without control characters")
         };
         if let Some(wanted) = wanted {
             self.fault(format!("this element must be {wanted}"));
@@ -176,6 +177,11 @@ pub fn is_extension_url(path: &ElementPath) -> bool {
     let mut parent = path.clone();
     parent.pop();
     parent.current_element_is_extension()
+}
+
+/// Control characters that no FHIR string may hold. <https://hl7.org/fhir/R4/datatypes.html#string>
+fn is_forbidden(c: char) -> bool {
+    c < ' ' && !matches!(c, '\t' | '\r' | '\n')
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::compile::{Beside, Cell, Leaf, Mapping, Origin, Otherwise, Rule, TableAt, Target};
 use super::condition::Condition;
 use super::tables::{Codes, Decision, TableRow};
-use super::transforms::{Done, Transform, boolean};
+use super::transforms::{self, Done, Invalid, Transform, boolean};
 use super::{Lineage, Mapped, Name, Review, SourceTree};
 use build::{element, put, unsliced};
 use read::{text, typed, walk};
@@ -145,6 +145,8 @@ impl<'m, 't> Pass<'m, 't> {
         for cells in from {
             let Some(found) = cells.first().and_then(|cell| self.find(cell)) else { continue };
             if rule.transform == Transform::Element {
+                let review = |fault: Invalid| Nothing::Review(format!("{}: a coding {}", rule.id, fault.why), fault.cause);
+                transforms::codings(found).map_err(review)?;
                 return Ok((found.clone(), cells, None));
             }
             let Some(first) = text(found) else {

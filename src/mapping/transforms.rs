@@ -6,9 +6,10 @@ use std::borrow::Cow;
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
+use serde_json::Value;
 
 use super::tables::without_synonym;
-use crate::fhir::ids::{IdFault, NhsNumber, OdsCode, SnomedCode};
+use crate::fhir::ids::{IdFault, NhsNumber, OdsCode, SNOMED, SnomedCode};
 use crate::store::commit::Cause;
 
 /// A named conversion.
@@ -171,6 +172,21 @@ pub fn boolean(text: &str) -> Option<bool> {
 
 fn damaged_code(fault: IdFault) -> Invalid {
     Invalid { why: format!("is not a SNOMED CT concept id: it {fault}"), cause: Cause::CodeDamaged }
+}
+
+/// Every SNOMED CT coding inside a value that is taken whole must be a concept that can be.
+pub fn codings(value: &Value) -> Result<(), Invalid> {
+    match value {
+        Value::Object(members) => {
+            let snomed = members.get("system").and_then(Value::as_str) == Some(SNOMED);
+            if let Some(code) = members.get("code").and_then(Value::as_str).filter(|_| snomed) {
+                SnomedCode::parse(code).map_err(damaged_code)?;
+            }
+            members.values().try_for_each(codings)
+        }
+        Value::Array(items) => items.iter().try_for_each(codings),
+        _ => Ok(()),
+    }
 }
 
 /// <https://hl7.org/fhir/R4/datatypes.html#code>: no space but single ones inside.

@@ -84,6 +84,9 @@ pub(super) async fn reject(gateway: &Gateway, received: &Received, rejection: Re
     let mut entry = entry(received, audit::Outcome::MinorFailure);
     entry.detail = format!("refused with {}: {rejection}", rejection.status());
     let message = Some(kept(received, "rejected")).filter(|_| received.channel != Channel::EmisExtract);
+    if let Some(message) = &message {
+        entry.detail = format!("{}; kept as message {}", entry.detail, message.id);
+    }
     let commit = Commit { message, audit: vec![entry], ..Commit::default() };
     match gateway.store.commit(commit).await {
         Ok(_) => rejection,

@@ -112,6 +112,20 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Writes bytes to a socket of its own and reads until it is closed.
+    pub async fn raw(&self, text: &str) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let address = self.base.trim_start_matches("http://");
+        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        // The gateway may answer and close before it has read everything.
+        drop(socket.write_all(text.as_bytes()).await);
+        let mut answer = Vec::new();
+        drop(socket.read_to_end(&mut answer).await);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
 /// Sends a request and reads the whole answer.
 pub async fn send(request: reqwest::RequestBuilder) -> Reply {
     let response = request.send().await.unwrap();
