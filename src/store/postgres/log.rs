@@ -67,7 +67,7 @@ impl Log {
             let hash = entry_hash(&leaf);
             self.frontier.push(hash);
             let size = self.frontier.size();
-            if size % rows::CHECKPOINT_EVERY == 0 {
+            if size.is_multiple_of(rows::CHECKPOINT_EVERY) {
                 self.passed.push((size, self.frontier.root()));
             }
             self.entries.push(at, entry, leaf, hash.to_vec());
@@ -81,7 +81,7 @@ impl Log {
         let grew = newest.0 > self.began;
         let due = self.passed.iter().filter(|(size, _)| *size != newest.0).chain(grew.then_some(&newest));
         let (sizes, notes) = due.map(|(size, root)| (number(*size), signer.checkpoint(*size, *root))).unzip();
-        let replaced = (grew && self.began % rows::CHECKPOINT_EVERY != 0).then(|| number(self.began));
+        let replaced = (grew && !self.began.is_multiple_of(rows::CHECKPOINT_EVERY)).then(|| number(self.began));
         Signed { size: number(newest.0), frontier: self.frontier.to_bytes(), replaced, sizes, notes }
     }
 

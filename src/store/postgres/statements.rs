@@ -38,146 +38,127 @@ pub(super) enum Sql {
     AddCheckpoints,
 }
 
-impl Sql {
-    const ALL: [Self; 26] = [
-        Self::FindKeys,
-        Self::LockResources,
-        Self::DrawKeys,
-        Self::LockSent,
-        Self::FindEpisodes,
-        Self::TakeKeys,
-        Self::ForgetKeys,
-        Self::AddResources,
-        Self::ChangeResources,
-        Self::DropRows,
-        Self::AddRows,
-        Self::WriteSent,
-        Self::LockTree,
-        Self::AddVersions,
-        Self::KeepMessages,
-        Self::PutLedger,
-        Self::AddIgnored,
-        Self::Release,
-        Self::PutHolds,
-        Self::PutEpisodes,
-        Self::AddOutbox,
-        Self::AddEntries,
-        Self::AddReferences,
-        Self::SetTree,
-        Self::DropCheckpoint,
-        Self::AddCheckpoints,
-    ];
-
-    const fn text(self) -> &'static str {
-        match self {
-            Self::FindKeys => {
-                "SELECT scope, key, digest FROM door_key
-                 WHERE (scope, key) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
-            }
-            Self::LockResources => {
-                "SELECT r.kind, r.id, r.key, r.version, r.rows FROM resource r
-                 JOIN unnest($1::integer[], $2::text[]) AS want (kind, id) ON r.id = want.id AND r.kind = want.kind
-                 ORDER BY r.id, r.kind FOR UPDATE OF r"
-            }
-            Self::DrawKeys => "SELECT nextval('resource_key') FROM generate_series(1, $1::bigint)",
-            Self::LockSent => {
-                "SELECT id, lease FROM outbox WHERE id = ANY($1::uuid[]) AND state = 0 ORDER BY id FOR UPDATE"
-            }
-            Self::FindEpisodes => "SELECT nhs_number, id FROM episode WHERE open AND nhs_number = ANY($1::text[])",
-            Self::TakeKeys => {
-                "INSERT INTO door_key (scope, key, digest, expires)
-                 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) ON CONFLICT DO NOTHING"
-            }
-            Self::ForgetKeys => "DELETE FROM door_key WHERE expires IS NOT NULL AND expires < $1",
-            Self::AddResources => {
-                "INSERT INTO resource (key, kind, id, version, at, deleted, rows)
-                 SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::integer[], $5::timestamptz[],
-                   $6::boolean[], $7::text[]) ON CONFLICT DO NOTHING"
-            }
-            Self::ChangeResources => {
-                "UPDATE resource r SET version = n.version, at = n.at, deleted = n.deleted, rows = n.rows
-                 FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::boolean[], $5::text[])
-                   AS n (key, version, at, deleted, rows) WHERE r.key = n.key"
-            }
-            Self::DropRows => {
-                "DELETE FROM search_row s
-                 USING unnest($1::integer[], $2::text[], $3::bigint[], $4::text[]) AS g (param, value, resource, extra)
-                 WHERE s.param = g.param AND s.value = g.value AND s.resource = g.resource AND s.extra = g.extra"
-            }
-            Self::AddRows => {
-                "INSERT INTO search_row (param, value, resource, extra)
-                 SELECT * FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::text[])"
-            }
-            Self::WriteSent => {
-                "UPDATE outbox o SET state = n.state, due = coalesce(n.due, o.due), why = n.why, lease = NULL
-                 FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[], $4::text[]) AS n (id, state, due, why)
-                 WHERE o.id = n.id"
-            }
-            Self::LockTree => "SELECT size, frontier FROM tree WHERE one = 1 FOR UPDATE",
-            Self::AddVersions => {
-                "INSERT INTO resource_version (resource, version, at, deleted, body, lineage, entry)
-                 SELECT * FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::boolean[], $5::bytea[],
-                   $6::text[], $7::bigint[])"
-            }
-            Self::KeepMessages => {
-                "INSERT INTO message (id, channel, sender, received_at, content_type, digest, bytes, outcome, entry)
-                 SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
-                   $7::bytea[], $8::text[], $9::bigint[])
-                 ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, entry = excluded.entry"
-            }
-            Self::PutLedger => {
-                "INSERT INTO ledger (id, message, practice, state, since, waiting_on, received_at)
-                 SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[],
-                   $7::timestamptz[])
-                 ON CONFLICT (id) DO UPDATE SET message = excluded.message, practice = excluded.practice,
-                   state = excluded.state, since = excluded.since, waiting_on = excluded.waiting_on"
-            }
-            Self::AddIgnored => {
-                "INSERT INTO ignored (practice, reason, count)
-                 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
-                 ON CONFLICT (practice, reason) DO UPDATE SET count = ignored.count + excluded.count"
-            }
-            Self::Release => "UPDATE hold SET released = true WHERE id = ANY($1::uuid[])",
-            Self::PutHolds => {
-                "INSERT INTO hold (id, cause, channel, received_at, source, practice, detail, count, referral, replay,
-                   released)
-                 SELECT *, false FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[],
-                   $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[])
-                 ON CONFLICT (id) DO UPDATE SET
-                   received_at = CASE WHEN hold.released THEN excluded.received_at ELSE hold.received_at END,
-                   source = excluded.source, practice = excluded.practice, detail = excluded.detail,
-                   count = excluded.count, referral = excluded.referral, replay = excluded.replay, released = false"
-            }
-            Self::PutEpisodes => {
-                "INSERT INTO episode (id, nhs_number, task, pool, open)
-                 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[])
-                 ON CONFLICT (id) DO UPDATE SET nhs_number = excluded.nhs_number, task = excluded.task,
-                   pool = excluded.pool, open = excluded.open"
-            }
-            Self::AddOutbox => {
-                "INSERT INTO outbox (id, queue, episode, event, resources, at, state, due, attempts, why, entry)
-                 SELECT id, queue, episode, event, resources, at, 0, at, 0, '', entry
-                 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
-                   $7::bigint[]) WITH ORDINALITY AS n (id, queue, episode, event, resources, at, entry, place)
-                 ORDER BY place ON CONFLICT (id) DO NOTHING"
-            }
-            Self::AddEntries => {
-                "INSERT INTO entry (seq, leaf, hash, id, at, agent, action, outcome, interaction)
-                 SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::uuid[], $5::timestamptz[],
-                   $6::text[], $7::text[], $8::text[], $9::text[])"
-            }
-            Self::AddReferences => {
-                "INSERT INTO entry_reference (role, reference, seq)
-                 SELECT * FROM unnest($1::smallint[], $2::text[], $3::bigint[])"
-            }
-            Self::SetTree => "UPDATE tree SET size = $1, frontier = $2 WHERE one = 1",
-            Self::DropCheckpoint => "DELETE FROM checkpoint WHERE size = $1",
-            Self::AddCheckpoints => {
-                "INSERT INTO checkpoint (size, note) SELECT * FROM unnest($1::bigint[], $2::text[])"
-            }
-        }
-    }
-}
+/// Each statement at its own place.
+const TEXTS: [(Sql, &str); 26] = [
+    (
+        Sql::FindKeys,
+        "SELECT scope, key, digest FROM door_key
+         WHERE (scope, key) IN (SELECT * FROM unnest($1::text[], $2::text[]))",
+    ),
+    (
+        Sql::LockResources,
+        "SELECT r.kind, r.id, r.key, r.version, r.rows FROM resource r
+         JOIN unnest($1::integer[], $2::text[]) AS want (kind, id) ON r.id = want.id AND r.kind = want.kind
+         ORDER BY r.id, r.kind FOR UPDATE OF r",
+    ),
+    (Sql::DrawKeys, "SELECT nextval('resource_key') FROM generate_series(1, $1::bigint)"),
+    (Sql::LockSent, "SELECT id, lease FROM outbox WHERE id = ANY($1::uuid[]) AND state = 0 ORDER BY id FOR UPDATE"),
+    (Sql::FindEpisodes, "SELECT nhs_number, id FROM episode WHERE open AND nhs_number = ANY($1::text[])"),
+    (
+        Sql::TakeKeys,
+        "INSERT INTO door_key (scope, key, digest, expires)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) ON CONFLICT DO NOTHING",
+    ),
+    (Sql::ForgetKeys, "DELETE FROM door_key WHERE expires IS NOT NULL AND expires < $1"),
+    (
+        Sql::AddResources,
+        "INSERT INTO resource (key, kind, id, version, at, deleted, rows)
+         SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::integer[], $5::timestamptz[],
+           $6::boolean[], $7::text[]) ON CONFLICT DO NOTHING",
+    ),
+    (
+        Sql::ChangeResources,
+        "UPDATE resource r SET version = n.version, at = n.at, deleted = n.deleted, rows = n.rows
+         FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::boolean[], $5::text[])
+           AS n (key, version, at, deleted, rows) WHERE r.key = n.key",
+    ),
+    (
+        Sql::DropRows,
+        "DELETE FROM search_row s
+         USING unnest($1::integer[], $2::text[], $3::bigint[], $4::text[]) AS g (param, value, resource, extra)
+         WHERE s.param = g.param AND s.value = g.value AND s.resource = g.resource AND s.extra = g.extra",
+    ),
+    (
+        Sql::AddRows,
+        "INSERT INTO search_row (param, value, resource, extra)
+         SELECT * FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::text[])",
+    ),
+    (
+        Sql::WriteSent,
+        "UPDATE outbox o SET state = n.state, due = coalesce(n.due, o.due), why = n.why, lease = NULL
+         FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[], $4::text[]) AS n (id, state, due, why)
+         WHERE o.id = n.id",
+    ),
+    (Sql::LockTree, "SELECT size, frontier FROM tree WHERE one = 1 FOR UPDATE"),
+    (
+        Sql::AddVersions,
+        "INSERT INTO resource_version (resource, version, at, deleted, body, lineage, entry)
+         SELECT * FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::boolean[], $5::bytea[],
+           $6::text[], $7::bigint[])",
+    ),
+    (
+        Sql::KeepMessages,
+        "INSERT INTO message (id, channel, sender, received_at, content_type, digest, bytes, outcome, entry)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
+           $7::bytea[], $8::text[], $9::bigint[])
+         ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, entry = excluded.entry",
+    ),
+    (
+        Sql::PutLedger,
+        "INSERT INTO ledger (id, message, practice, state, since, waiting_on, received_at)
+         SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[],
+           $7::timestamptz[])
+         ON CONFLICT (id) DO UPDATE SET message = excluded.message, practice = excluded.practice,
+           state = excluded.state, since = excluded.since, waiting_on = excluded.waiting_on",
+    ),
+    (
+        Sql::AddIgnored,
+        "INSERT INTO ignored (practice, reason, count)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+         ON CONFLICT (practice, reason) DO UPDATE SET count = ignored.count + excluded.count",
+    ),
+    (Sql::Release, "UPDATE hold SET released = true WHERE id = ANY($1::uuid[])"),
+    (
+        Sql::PutHolds,
+        "INSERT INTO hold (id, cause, channel, received_at, source, practice, detail, count, referral, replay,
+           released)
+         SELECT *, false FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[],
+           $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[])
+         ON CONFLICT (id) DO UPDATE SET
+           received_at = CASE WHEN hold.released THEN excluded.received_at ELSE hold.received_at END,
+           source = excluded.source, practice = excluded.practice, detail = excluded.detail,
+           count = excluded.count, referral = excluded.referral, replay = excluded.replay, released = false",
+    ),
+    (
+        Sql::PutEpisodes,
+        "INSERT INTO episode (id, nhs_number, task, pool, open)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[])
+         ON CONFLICT (id) DO UPDATE SET nhs_number = excluded.nhs_number, task = excluded.task,
+           pool = excluded.pool, open = excluded.open",
+    ),
+    (
+        Sql::AddOutbox,
+        "INSERT INTO outbox (id, queue, episode, event, resources, at, state, due, attempts, why, entry)
+         SELECT id, queue, episode, event, resources, at, 0, at, 0, '', entry
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+           $7::bigint[]) WITH ORDINALITY AS n (id, queue, episode, event, resources, at, entry, place)
+         ORDER BY place ON CONFLICT (id) DO NOTHING",
+    ),
+    (
+        Sql::AddEntries,
+        "INSERT INTO entry (seq, leaf, hash, id, at, agent, action, outcome, interaction)
+         SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::uuid[], $5::timestamptz[],
+           $6::text[], $7::text[], $8::text[], $9::text[])",
+    ),
+    (
+        Sql::AddReferences,
+        "INSERT INTO entry_reference (role, reference, seq)
+         SELECT * FROM unnest($1::smallint[], $2::text[], $3::bigint[])",
+    ),
+    (Sql::SetTree, "UPDATE tree SET size = $1, frontier = $2 WHERE one = 1"),
+    (Sql::DropCheckpoint, "DELETE FROM checkpoint WHERE size = $1"),
+    (Sql::AddCheckpoints, "INSERT INTO checkpoint (size, note) SELECT * FROM unnest($1::bigint[], $2::text[])"),
+];
 
 /// The writer's connection with its statements.
 pub(super) struct Lane {
@@ -187,9 +168,9 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) async fn open(client: Object) -> Result<Self, StoreError> {
-        let mut statements = Vec::with_capacity(Sql::ALL.len());
-        for sql in Sql::ALL {
-            statements.push(client.prepare(sql.text()).await.map_err(engine)?);
+        let mut statements = Vec::with_capacity(TEXTS.len());
+        for (_, text) in TEXTS {
+            statements.push(client.prepare(text).await.map_err(engine)?);
         }
         Ok(Self { client, statements })
     }
@@ -243,11 +224,11 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use super::Sql;
+    use super::TEXTS;
 
     #[test]
     fn each_statement_stands_at_its_own_place() {
-        for (place, sql) in Sql::ALL.into_iter().enumerate() {
+        for (place, (sql, _)) in TEXTS.into_iter().enumerate() {
             assert_eq!(sql as usize, place, "{sql:?}");
         }
     }

@@ -25,8 +25,9 @@ const TRIES_MAX: usize = 5;
 
 type Answer = oneshot::Sender<Result<Committed, StoreError>>;
 
+#[allow(clippy::large_enum_variant)] // the small one comes once in a process's life
 enum Waiting {
-    Commit(Box<Commit>, Answer),
+    Commit(Commit, Answer),
     /// Nothing comes after this.
     Stop,
 }
@@ -55,7 +56,7 @@ impl Writer {
     /// Puts `commit` in a group and waits until it is on disk.
     pub(super) async fn run(&self, commit: Commit) -> Result<Committed, StoreError> {
         let (tell, told) = oneshot::channel();
-        let waiting = Waiting::Commit(Box::new(commit), tell);
+        let waiting = Waiting::Commit(commit, tell);
         match self.queue.send_timeout(waiting, PLACE_WAIT).await {
             Ok(()) => told.await.unwrap_or_else(|_| Err(closed())),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(StoreError::Overloaded),
@@ -83,7 +84,7 @@ struct Runner {
     signer: Signer,
     lane: Option<Lane>,
     /// Taken from the queue, not yet in a group.
-    pending: VecDeque<(Box<Commit>, Answer)>,
+    pending: VecDeque<(Commit, Answer)>,
     stopping: bool,
     group_max: usize,
 }
@@ -124,7 +125,7 @@ impl Runner {
     }
 
     /// The waiting commits that may share a transaction; the others keep their order.
-    fn next_group(&mut self) -> (Vec<Box<Commit>>, Vec<Answer>) {
+    fn next_group(&mut self) -> (Vec<Commit>, Vec<Answer>) {
         let (mut touched, mut group, mut later) = (HashSet::new(), (Vec::new(), Vec::new()), VecDeque::new());
         for (commit, answer) in std::mem::take(&mut self.pending) {
             let touches = touches(&commit);
@@ -142,8 +143,8 @@ impl Runner {
     }
 
     /// Writes a group; when it raced or one of it is at fault, its commits singly.
-    async fn write(&mut self, commits: &[Box<Commit>]) -> Vec<Result<Committed, StoreError>> {
-        let all: Vec<&Commit> = commits.iter().map(AsRef::as_ref).collect();
+    async fn write(&mut self, commits: &[Commit]) -> Vec<Result<Committed, StoreError>> {
+        let all: Vec<&Commit> = commits.iter().collect();
         match self.attempt(&all).await {
             Ok(results) => results,
             Err(Failure::Apart(_)) if all.len() > 1 => {

@@ -80,7 +80,7 @@ impl Log {
         let hash = entry_hash(&leaf);
         edge.frontier.push(hash);
         let size = edge.frontier.size();
-        if size % rows::CHECKPOINT_EVERY == 0 {
+        if size.is_multiple_of(rows::CHECKPOINT_EVERY) {
             let root = edge.frontier.root();
             self.passed.push((size, root));
         }
@@ -97,7 +97,7 @@ impl Log {
             .prepare_cached("UPDATE tree SET size = ?1, frontier = ?2 WHERE one = 1")
             .and_then(|mut sql| sql.execute(params![number(frontier.size()), frontier.to_bytes()]))
             .map_err(engine)?;
-        if began % rows::CHECKPOINT_EVERY != 0 {
+        if !began.is_multiple_of(rows::CHECKPOINT_EVERY) {
             connection
                 .prepare_cached("DELETE FROM checkpoint WHERE size = ?1")
                 .and_then(|mut sql| sql.execute([number(*began)]))
