@@ -75,6 +75,7 @@ on_both_engines! {
     log::entries_are_found_by_what_they_say,
     log::a_cut_tail_would_be_seen,
     faults::each_fault_leaves_the_same_end_state,
+    faults::more_commits_than_the_queue_holds_are_refused,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,4 +86,16 @@ async fn postgresql() {
         let url = server.database(name);
         tokio::time::timeout(std::time::Duration::from_secs(60), check(url)).await.expect("in time");
     }
+}
+
+/// The server's certificate is checked: by the authority that the URL names, or not at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_over_tls() {
+    let Some(server) = postgres::start() else { return };
+    let root = server.speak_tls();
+    let url = server.database("tls");
+    support::made(&format!("{url}?sslmode=require&sslrootcert={root}")).await.ready().await.unwrap();
+    let unknown = format!("{url}?sslmode=require");
+    assert!(fingerpost::store::Store::migrate(&support::settings(&unknown)).await.is_err(), "an unknown authority");
+    support::made(&url).await.ready().await.unwrap();
 }

@@ -145,7 +145,8 @@ impl<'m, 't> Pass<'m, 't> {
         for cells in from {
             let Some(found) = cells.first().and_then(|cell| self.find(cell)) else { continue };
             if rule.transform == Transform::Element {
-                let review = |fault: Invalid| Nothing::Review(format!("{}: a coding {}", rule.id, fault.why), fault.cause);
+                let review =
+                    |fault: Invalid| Nothing::Review(format!("{}: a coding {}", rule.id, fault.why), fault.cause);
                 transforms::codings(found).map_err(review)?;
                 return Ok((found.clone(), cells, None));
             }

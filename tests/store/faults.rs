@@ -56,3 +56,60 @@ pub async fn each_fault_leaves_the_same_end_state(url: String) {
     assert_eq!(store.queues().await.unwrap(), [("webhook:w".to_owned(), 99, 0)]);
     crate::log::assert_sound(&store).await;
 }
+
+/// While another process holds the store's lock, the queue fills; then senders are told to come
+/// back, and nothing that was told so is written later.
+pub async fn more_commits_than_the_queue_holds_are_refused(url: String) {
+    made(&url).await.close().await;
+    let narrow = fingerpost::config::Store { queue_max: 2, group_max: 1, ..settings(&url) };
+    let store = Store::open(&narrow, signer()).await.unwrap();
+    let held = Held::hold(&url).await;
+    let waiting = (0..8).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move { (number, store.commit(keyed(&format!("r{number}"))).await) })
+    });
+    let waiting: Vec<_> = waiting.collect();
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    held.release().await;
+    let (mut done, mut refused) = (0, 0);
+    for task in waiting {
+        let (number, result) = task.await.unwrap();
+        match result {
+            Ok(_) => done += 1,
+            Err(StoreError::Overloaded) => {
+                refused += 1;
+                assert!(store.read("ServiceRequest", &format!("r{number}")).await.unwrap().is_none());
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    // One under way, two in the queue; PostgreSQL's writer may have taken one more out of it.
+    assert!((3..=4).contains(&done), "{done} done, {refused} refused");
+}
+
+/// Somebody else's open transaction.
+enum Held {
+    Sqlite(rusqlite::Connection),
+    Postgres(tokio_postgres::Client),
+}
+
+impl Held {
+    async fn hold(url: &str) -> Self {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+            return Self::Sqlite(connection);
+        }
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute("BEGIN; SELECT size FROM tree FOR UPDATE").await.unwrap();
+        Self::Postgres(client)
+    }
+
+    async fn release(self) {
+        match self {
+            Self::Sqlite(connection) => connection.execute_batch("ROLLBACK").unwrap(),
+            Self::Postgres(client) => client.batch_execute("ROLLBACK").await.unwrap(),
+        }
+    }
+}

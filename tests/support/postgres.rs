@@ -23,13 +23,36 @@ impl Server {
     /// The URL of a new, empty database on this server.
     pub fn database(&self, name: &str) -> String {
         let base = self.url.strip_suffix("/postgres").unwrap();
-        let socket = self.folder.path().to_str().unwrap();
-        let port = base.rsplit_once(':').unwrap().1;
-        let sql = format!("CREATE DATABASE \"{name}\"");
-        let mut psql = Command::new(self.bin.join("psql"));
-        psql.args(["-q", "-h", socket, "-p", port, "-U", "fingerpost", "-d", "postgres", "-c", &sql]);
-        assert!(psql.status().expect("psql").success(), "a database is made");
+        self.sql(&format!("CREATE DATABASE \"{name}\""));
         format!("{base}/{name}")
+    }
+
+    /// Turns TLS on; answers the file of the certificate that clients must trust.
+    pub fn speak_tls(&self) -> String {
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).expect("a certificate");
+        let data = self.folder.path().join("data");
+        let root = self.folder.path().join("root.pem");
+        std::fs::write(&root, made.cert.pem()).unwrap();
+        for (name, text) in [("server.crt", made.cert.pem()), ("server.key", made.signing_key.serialize_pem())] {
+            std::fs::write(data.join(name), text).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(data.join(name), mode).unwrap();
+            give_away(&data.join(name));
+        }
+        self.sql("ALTER SYSTEM SET ssl = on");
+        self.sql("SELECT pg_reload_conf()");
+        // The server takes it up a moment later.
+        std::thread::sleep(Duration::from_millis(500));
+        root.to_str().unwrap().to_owned()
+    }
+
+    /// Runs one statement as the server's owner.
+    pub fn sql(&self, statement: &str) {
+        let port = self.url.rsplit_once(':').unwrap().1.split_once('/').unwrap().0;
+        let mut psql = Command::new(self.bin.join("psql"));
+        psql.arg("-q").arg("-h").arg(self.folder.path());
+        psql.args(["-p", port, "-U", "fingerpost", "-d", "postgres", "-c", statement]);
+        assert!(psql.stdout(Stdio::null()).status().expect("psql").success(), "{statement}");
     }
 
     /// Stops the server as a crash would, and starts it again on the same data.

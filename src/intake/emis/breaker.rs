@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::files::Source;
 use super::open::{self, Part};
 use super::park::Aside;
-use super::stage::Deleted;
+use super::row::Deleted;
 use super::{IngestFault, Run};
 use crate::parsing::emis::rows::View;
 use crate::parsing::emis::{Table, cells};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::row::is_damaged;
 use super::select::{self, Class};
-use super::stage::is_damaged;
 use crate::fhir::ids::OdsCode;
 use crate::mapping::SourceTree;
 use crate::parsing::emis::cells::boolean;

@@ -21,6 +21,7 @@ mod open;
 mod park;
 mod replay;
 mod result;
+mod row;
 mod select;
 mod stage;
 pub mod upload;

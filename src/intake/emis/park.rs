@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use uuid::Uuid;
 
 use super::result::Count;
-use super::stage::{Lot, Staged};
+use super::row::{Lot, Staged};
 use super::{Run, agent};
 use crate::parsing::emis::Table;
 use crate::referral::{emis_referral_id, hold_id};

@@ -10,7 +10,7 @@ use super::apply;
 use super::breaker::open_practices;
 use super::decide::{self, Verdict};
 use super::park::Aside;
-use super::stage::{Lot, Staged};
+use super::row::{Lot, Staged};
 use super::{IngestFault, Run, Turn, silent};
 use crate::parsing::emis::Table;
 use crate::referral::{self, Gateway};
