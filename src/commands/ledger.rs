@@ -58,7 +58,7 @@ impl Ledger {
 /// half of is whole in the next. A fault counts when every reading has it.
 const READINGS_MAX: usize = 3;
 
-async fn settled(
+pub(super) async fn settled(
     gateway: &Gateway,
     practice: Option<&str>,
     date: Option<jiff::civil::Date>,
@@ -120,7 +120,7 @@ async fn referrals(gateway: &Gateway) -> Result<BTreeSet<String>, StoreError> {
     }
 }
 
-fn shown(ledger: &books::Ledger) -> String {
+pub(super) fn shown(ledger: &books::Ledger) -> String {
     let totals = ledger.totals;
     let mut rows = vec![];
     for (word, count) in [

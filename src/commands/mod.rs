@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod audit;
 mod check;
+mod demo;
 mod failure;
 mod held;
 mod ingest;
@@ -50,6 +51,7 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Serve(serve::Serve),
     Check(check::Check),
     Migrate(migrate::Migrate),
@@ -77,6 +79,7 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
     match command {
+        Command::Demo(command) => command.run(options).await,
         Command::Serve(command) => command.run(options).await,
         Command::Check(command) => command.run(options),
         Command::Migrate(command) => command.run(options).await,

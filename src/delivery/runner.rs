@@ -97,11 +97,10 @@ pub async fn run_queues<R: Receiver>(
         while loops.try_join_next().is_some() {}
         busy.retain(|_, running| !running.is_finished());
         for (queue, name) in due(&gateway, prefix).await {
-            if !busy.contains_key(&queue) {
+            busy.entry(queue.clone()).or_insert_with(|| {
                 let to = Arc::new(receiver(&gateway, &name));
-                let running = loops.spawn(run_queue(gateway.clone(), to, queue.clone(), stopped.clone()));
-                busy.insert(queue, running);
-            }
+                loops.spawn(run_queue(gateway.clone(), to, queue, stopped.clone()))
+            });
         }
         tokio::select! {
             () = &mut shutdown => break,

@@ -3,9 +3,8 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
-use super::{each, outcome};
+use super::{each, ids::stable_id, outcome};
 use crate::clock::instant;
 
 /// Digits of the reference that people read to each other.
@@ -30,7 +29,9 @@ pub fn answer(
         let id = assigned.iter().find(|(full_url, _, _)| *full_url == url).map(|(_, _, id)| id.as_str());
         stamp(&mut entry["resource"], id, at);
     }
-    let details = (!findings.is_empty()).then(|| format!("urn:uuid:{}", Uuid::new_v4()));
+    let moment = at.as_nanosecond().to_string();
+    let own = |what: &str| stable_id(&["answer", what, referral, &asked, &moment]).to_string();
+    let details = (!findings.is_empty()).then(|| format!("urn:uuid:{}", own("findings")));
     if let Some(header) = entries.first_mut() {
         respond(&mut header["resource"], &asked, details.as_deref());
     }
@@ -38,7 +39,8 @@ pub fn answer(
         .iter()
         .find(|entry| super::kind(&entry["resource"]) == "ServiceRequest")
         .map(|entry| entry["resource"]["subject"].clone());
-    entries.push(planned(referral, subject, at));
+    let url = format!("urn:uuid:{}", own("planned"));
+    entries.push(json!({"fullUrl": url, "resource": planned(referral, subject, at)}));
     if let Some(url) = details {
         let mut said = outcome::remarks("warning", findings);
         said["meta"] = json!({"lastUpdated": instant(at)});
@@ -47,7 +49,7 @@ pub fn answer(
     bundle["entry"] = json!(entries);
     json!({
         "resourceType": "Bundle",
-        "id": Uuid::new_v4().to_string(),
+        "id": own("message"),
         "meta": {
             "versionId": version,
             "lastUpdated": instant(at),
@@ -100,7 +102,7 @@ fn planned(referral: &str, subject: Option<Value>, at: Timestamp) -> Value {
     if let Some(subject) = subject.filter(Value::is_object) {
         encounter["subject"] = subject;
     }
-    json!({"fullUrl": format!("urn:uuid:{}", Uuid::new_v4()), "resource": encounter})
+    encounter
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
+use super::ids::stable_id;
 use crate::clock::instant;
 use crate::store::Stored;
 
@@ -34,7 +34,7 @@ pub fn searchset(
     let mut entries: Vec<Entry<'_>> = found.iter().map(|stored| entry(stored, "match")).collect();
     entries.extend(included.iter().map(|stored| entry(stored, "include")));
     entries.extend(said.as_ref().map(|text| Entry {
-        url: format!("urn:uuid:{}", Uuid::new_v4()),
+        url: format!("urn:uuid:{}", stable_id(&["outcome", text])),
         body: Some(text.as_bytes()),
         more: json!({"search": {"mode": "outcome"}}),
     }));
@@ -71,7 +71,7 @@ pub fn history(base: &str, at: Timestamp, total: Option<u64>, links: &[(&str, St
 
 /// A `transaction-response` or `batch-response` from its entries' `response` elements.
 pub fn response(kind: &str, entries: Vec<Value>) -> Value {
-    json!({"resourceType": "Bundle", "id": Uuid::new_v4().to_string(), "type": kind, "entry": entries})
+    json!({"resourceType": "Bundle", "type": kind, "entry": entries})
 }
 
 fn full_url(base: &str, stored: &Stored) -> String {
@@ -79,9 +79,10 @@ fn full_url(base: &str, stored: &Stored) -> String {
 }
 
 fn head(kind: &str, at: Timestamp, total: Option<u64>, links: &[(&str, String)]) -> Value {
+    let page = links.first().map_or("", |(_, url)| url.as_str());
     let mut head = json!({
         "resourceType": "Bundle",
-        "id": Uuid::new_v4().to_string(),
+        "id": stable_id(&["page", kind, page, &at.as_nanosecond().to_string()]).to_string(),
         "meta": {"lastUpdated": instant(at)},
         "type": kind,
     });
