@@ -719,6 +719,10 @@ async fn a_deleted_observation_is_withdrawn_and_an_older_batch_does_not_revive_i
     counts(&house.ingest(folder).await, &[("withdrawn", 1)]);
     assert_eq!(house.row(1, 1).await.state, LedgerState::Withdrawn);
     assert_eq!(house.request(1, 1).await["status"], "entered-in-error");
+    deleted.processing = 294;
+    deleted.tables.iter_mut().flat_map(|(_, rows)| rows).for_each(|row| row.push(("EnteredTime", "10:00:00".into())));
+    let folder = deleted.write(&house.folder(), names(294, "20260104000000"), Layout::V54);
+    counts(&house.ingest(folder).await, &[("duplicate", 1)]);
     let mut older = Extract::empty(292);
     older.observation(1, 1, 1, PRESCRIBING, &[]);
     let folder = older.write(&house.folder(), names(292, "20260102000000"), Layout::V54);

@@ -12,7 +12,7 @@ use pool::{House, Referred, caller, house, swemwbs};
 use serde_json::{Value, json};
 
 fn expression(result: Result<Stored, Rejection>) -> (u16, String) {
-    let rejection = result.err().expect("it is refused");
+    let rejection = result.expect_err("it is refused");
     (rejection.status(), rejection.issues[0].expression.clone().unwrap_or_default())
 }
 

@@ -137,6 +137,10 @@ pub(super) async fn take(
             }
         };
         match ended {
+            // Deleted before, and deleted again: it stays withdrawn.
+            Ok(end) if candidate.deleted && end.count == Count::Duplicate => {
+                return Ok(End { state: State::Withdrawn, ..end });
+            }
             Ok(end) => return Ok(end),
             Err(rejection) if rejection.error == BarsError::Unavailable => {
                 tokio::time::sleep(std::time::Duration::from_millis(WAIT_MS * u64::from(tries))).await;
