@@ -110,7 +110,8 @@ impl Asked {
             width: width.parse().ok()?,
         };
         // Only the one spelling that the format has.
-        let spelt = self::path(level, asked.index, asked.width) == path;
+        let level = asked.level.map_or_else(|| "entries".to_owned(), |level| level.to_string());
+        let spelt = self::path(&level, asked.index, asked.width) == path;
         (spelt && asked.level.is_none_or(|level| level < LEVELS) && asked.width > 0).then_some(asked)
     }
 }

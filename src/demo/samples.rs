@@ -16,34 +16,49 @@ pub const DECLINED: &str = "DEMO-2";
 /// The practices that the samples come from.
 pub const PRACTICES: [&str; 3] = ["N84001", "N84004", "N84626"];
 
-const EMIS: [(&str, &str); 8] = [
-    (
-        "batch-1/Agreements_SharingOrganisation.csv",
-        include_str!("samples/emis/batch-1/Agreements_SharingOrganisation.csv"),
-    ),
-    ("batch-1/Admin_Organisation.csv", include_str!("samples/emis/batch-1/Admin_Organisation.csv")),
-    ("batch-1/Admin_UserInRole.csv", include_str!("samples/emis/batch-1/Admin_UserInRole.csv")),
-    ("batch-1/Admin_Patient.csv", include_str!("samples/emis/batch-1/Admin_Patient.csv")),
-    ("batch-1/Coding_ClinicalCode.csv", include_str!("samples/emis/batch-1/Coding_ClinicalCode.csv")),
-    ("batch-1/CareRecord_Observation.csv", include_str!("samples/emis/batch-1/CareRecord_Observation.csv")),
-    (
-        "batch-1/CareRecord_ObservationReferral.csv",
-        include_str!("samples/emis/batch-1/CareRecord_ObservationReferral.csv"),
-    ),
-    (
-        "batch-2/CareRecord_ObservationReferral.csv",
-        include_str!("samples/emis/batch-2/CareRecord_ObservationReferral.csv"),
-    ),
+/// The sharing agreement in the files' names.
+const AGREEMENT: &str = "5EF70000-AB1E-4000-8000-0000000000A1";
+
+/// A file of one night's batch, by its table.
+macro_rules! file {
+    ($batch:literal, $table:literal, $at:literal) => {
+        (
+            concat!($batch, "_", $table, "_", $at),
+            include_str!(concat!(
+                "samples/emis/",
+                $batch,
+                "_",
+                $table,
+                "_",
+                $at,
+                "_5EF70000-AB1E-4000-8000-0000000000A1.csv"
+            )),
+        )
+    };
+}
+
+/// The first night's files.
+const FIRST: [(&str, &str); 7] = [
+    file!("4101", "Agreements_SharingOrganisation", "20260106000000"),
+    file!("4101", "Admin_Organisation", "20260106000000"),
+    file!("4101", "Admin_UserInRole", "20260106000000"),
+    file!("4101", "Admin_Patient", "20260106000000"),
+    file!("4101", "Coding_ClinicalCode", "20260106000000"),
+    file!("4101", "CareRecord_Observation", "20260106000000"),
+    file!("4101", "CareRecord_ObservationReferral", "20260106000000"),
 ];
+
+/// The second night's: the observation for which a referral row has waited.
+const SECOND: [(&str, &str); 1] = [file!("4102", "CareRecord_Observation", "20260107000000")];
 
 /// Writes the extract under `folder`; gives its batches in the order in which they come.
 pub fn lay_out_extract(folder: &Path) -> std::io::Result<[PathBuf; 2]> {
-    for (name, text) in EMIS {
-        let file = folder.join(name);
-        if let Some(parent) = file.parent() {
-            std::fs::create_dir_all(parent)?;
+    let nights = [(folder.join("first-night"), &FIRST[..]), (folder.join("second-night"), &SECOND[..])];
+    for (night, files) in &nights {
+        std::fs::create_dir_all(night)?;
+        for (name, text) in *files {
+            std::fs::write(night.join(format!("{name}_{AGREEMENT}.csv")), text)?;
         }
-        std::fs::write(file, text)?;
     }
-    Ok([folder.join("batch-1"), folder.join("batch-2")])
+    Ok(nights.map(|(night, _)| night))
 }

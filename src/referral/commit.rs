@@ -53,6 +53,7 @@ pub(super) async fn commit(gateway: &Gateway, received: &Received, routed: Route
     }
     commit.audit.push(draft.entry(received, &routed, &writes.current, &result, is_new));
     gateway.store.commit(commit).await?;
+    delivery::wake();
     Ok(Answer {
         referral: draft.ids.referral.clone(),
         result,
