@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{each, ids::stable_id, outcome};
+use super::{ids::stable_id, outcome};
 use crate::clock::instant;
 
 /// Digits of the reference that people read to each other.
@@ -23,7 +23,7 @@ pub fn answer(
 ) -> Value {
     let asked = super::id(&bundle).to_owned();
     let version = bundle["meta"]["versionId"].clone();
-    let mut entries: Vec<Value> = each(&bundle["entry"]).cloned().collect();
+    let Value::Array(mut entries) = bundle["entry"].take() else { return Value::Null };
     for entry in &mut entries {
         let url = entry["fullUrl"].as_str().unwrap_or("").to_owned();
         let id = assigned.iter().find(|(full_url, _, _)| *full_url == url).map(|(_, _, id)| id.as_str());
@@ -46,8 +46,7 @@ pub fn answer(
         said["meta"] = json!({"lastUpdated": instant(at)});
         entries.push(json!({"fullUrl": url, "resource": said}));
     }
-    bundle["entry"] = json!(entries);
-    json!({
+    let mut answer = json!({
         "resourceType": "Bundle",
         "id": own("message"),
         "meta": {
@@ -57,8 +56,9 @@ pub fn answer(
         },
         "type": "message",
         "timestamp": instant(at),
-        "entry": bundle["entry"].take(),
-    })
+    });
+    answer["entry"] = Value::Array(entries);
+    answer
 }
 
 /// Sets the id that was assigned, and `meta.lastUpdated`, which BaRS wants on every resource.

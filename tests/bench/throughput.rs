@@ -150,9 +150,15 @@ fn strings(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-/// A table's INSERT and its rows, in memory.
+/// A table's INSERT and its rows, in memory, in the order in which referrals brought them: a table
+/// that is its own index would give them sorted, which is another and much easier job.
 fn rows(source: &rusqlite::Connection, table: &str) -> (String, Vec<Vec<Cell>>) {
-    let mut statement = source.prepare(&format!("SELECT * FROM {table}")).unwrap();
+    let order = match table {
+        "search_row" => " ORDER BY resource",
+        "entry_reference" => " ORDER BY seq",
+        _ => "",
+    };
+    let mut statement = source.prepare(&format!("SELECT * FROM {table}{order}")).unwrap();
     let columns = statement.column_count();
     let marks = vec!["?"; columns].join(", ");
     let read = |row: &rusqlite::Row<'_>| (0..columns).map(|i| row.get(i)).collect();
