@@ -64,6 +64,8 @@ async fn house_with(set: impl FnOnce(&mut Config)) -> House {
     SERVER.with_borrow(|server| {
         if let Some(server) = server {
             config.store.url = server.database(dir.path().file_name().unwrap().to_str().unwrap());
+            // A key that this store has no folder for would be made where the test is run.
+            config.access.key_file = dir.path().join("access-key.pem").display().to_string();
             config.audit.key_file = dir.path().join("audit-key.pem").display().to_string();
         }
     });
