@@ -4,8 +4,11 @@
 //! are all before it, the ledger row becomes `closed` or `returned` in the same commit as that
 //! acknowledgement. Until then the ledger says `open`, waiting on `practice-system`.
 
+pub mod acknowledge;
+pub mod entry;
 mod practice;
 mod route;
+pub mod state;
 
 use std::future::Future;
 
