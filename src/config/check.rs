@@ -214,7 +214,9 @@ impl Check<'_> {
         if mesh.mailbox.is_empty() || !named {
             self.fault("mesh.mailbox", "must name the gateway's mailbox: letters and digits");
         }
-        for (path, file) in [("mesh.password_file", &mesh.password_file), ("mesh.shared_key_file", &mesh.shared_key_file)] {
+        for (path, file) in
+            [("mesh.password_file", &mesh.password_file), ("mesh.shared_key_file", &mesh.shared_key_file)]
+        {
             if file.is_empty() {
                 self.fault(path, "must be named: without it nothing can be sent or fetched");
             }

@@ -88,7 +88,11 @@ impl Client {
         };
         let total = chunks.len();
         if total > CHUNKS_MAX {
-            return Err(MeshError::TooLarge { what: "a message", limit: CHUNKS_MAX, key: "chunk_bytes_max, in chunks" });
+            return Err(MeshError::TooLarge {
+                what: "a message",
+                limit: CHUNKS_MAX,
+                key: "chunk_bytes_max, in chunks",
+            });
         }
         let first = self.first(parcel, &chunks[0], (total > 1).then_some(total), now)?;
         let answer = self.json(first).await?;

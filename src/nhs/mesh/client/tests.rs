@@ -7,7 +7,7 @@ const NOW: &str = "2026-01-02T15:30:00Z";
 fn client() -> Client {
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::development(dir.path());
-    for (name, text) in [("password", "password\n"), ("key", "TestKey\n")] {
+    for (name, text) in [("password", "sesame\n"), ("key", "TestKey\n")] {
         std::fs::write(dir.path().join(name), text).unwrap();
     }
     config.mesh.url = "http://mesh.example/base/".into();
@@ -55,7 +55,7 @@ fn what_is_printed_holds_no_secret_and_no_person() {
     let (client, now) = (client(), NOW.parse().unwrap());
     let request = client.parcel_request(&parcel(), now).unwrap();
     let printed = format!("{client:?} {:?} {:?}", parcel(), request.headers());
-    for word in ["TestKey", "password", "Synthetic", "9990000018", "NHSMESH"] {
+    for word in ["TestKey", "sesame", "Synthetic", "9990000018", "NHSMESH"] {
         assert!(!printed.contains(word), "{word}: {printed}");
     }
 }
