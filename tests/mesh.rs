@@ -54,7 +54,7 @@ async fn goes_round(us: &Client, them: &Client) {
     us.handshake(now()).await.unwrap();
     let id = us.send(&parcel(PRACTICE, "TEST_WORKFLOW", b"<Bundle/>"), now()).await.unwrap();
     assert_eq!(us.track(&id, now()).await.unwrap().status, "accepted");
-    assert_eq!(them.inbox(None, now()).await.unwrap().messages, [id.clone()]);
+    assert_eq!(them.inbox(None, now()).await.unwrap().messages, std::slice::from_ref(&id));
     let head = them.head(&id, now()).await.unwrap();
     assert_eq!((head.kind, head.workflow.as_str(), head.from.as_str()), (Kind::Data, "TEST_WORKFLOW", GATEWAY));
     let mail = them.download(&id, now()).await.unwrap();
