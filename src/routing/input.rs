@@ -205,6 +205,10 @@ pub struct Decision {
     pub reasons: Vec<String>,
     /// Candidates that were not chosen, `(pool or pool/worker, why not)`.
     pub passed_over: Vec<(String, String)>,
+    /// Open episodes of every pool that was weighed, as they were: `(pool, open episodes)`, by id.
+    /// A rehearsal goes by them.
+    #[serde(default)]
+    pub seen: Vec<(String, u64)>,
     /// Version (SHA-256, first 12 hex digits) of the place's files: reference data, pools and rules.
     pub version: String,
 }

@@ -25,7 +25,7 @@ pub use rules::{Own, RULE_KEYS, Rule, To, When};
 ///    when none has room, the least loaded of the open ones, and the reason says so.
 /// 4. No open pool: the unallocated desk.
 pub fn route(place: &Place, loads: &Loads, input: RouteInput) -> Decision {
-    let mut trail = Trail { place, reasons: Vec::new(), passed_over: Vec::new(), input };
+    let mut trail = Trail { place, reasons: Vec::new(), passed_over: Vec::new(), seen: Vec::new(), input };
     if trail.input.restricted {
         trail.reasons.push("The record is restricted or sensitive, so it is not placed by location.".into());
         trail.input.practice = None;
@@ -79,6 +79,7 @@ struct Trail<'a> {
     place: &'a Place,
     reasons: Vec<String>,
     passed_over: Vec<(String, String)>,
+    seen: Vec<(String, u64)>,
     input: RouteInput,
 }
 
@@ -113,6 +114,7 @@ impl<'a> Trail<'a> {
                 self.passed_over.push((pool.id.clone(), "takes no new referrals".into()));
             } else {
                 let caseload = loads.pool(&pool.id);
+                self.seen.push((pool.id.clone(), caseload));
                 let fte_hundredths = self.place.fte_present(&pool.id, self.input.on);
                 let room = self.place.capacity.room(fte_hundredths);
                 open.push(Candidate { pool, caseload, fte_hundredths, room, full: caseload >= room });
@@ -131,6 +133,7 @@ impl<'a> Trail<'a> {
 
     fn end(mut self, pool: String, pool_name: String, pcn: Option<String>) -> Decision {
         self.passed_over.sort();
+        self.seen.sort();
         let version = self.place.version.clone();
         Decision {
             pool,
@@ -142,6 +145,7 @@ impl<'a> Trail<'a> {
             input: self.input,
             reasons: self.reasons,
             passed_over: self.passed_over,
+            seen: self.seen,
             version,
         }
     }
