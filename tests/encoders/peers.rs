@@ -105,7 +105,8 @@ fn file_record_holds_to_the_suppliers_schema() {
 
 /// A Python that has the models: of the virtual environment that `.ci/run` makes, or the system's.
 fn python() -> Option<PathBuf> {
-    let own = root().join("target/fhir-venv/bin/python");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let own = target.join("fhir-venv/bin/python");
     let python = if own.exists() { own } else { PathBuf::from("python3") };
     let get = "python3 -m venv target/fhir-venv; target/fhir-venv/bin/pip install fhir.resources==7.1.0 lxml";
     there(&python.to_string_lossy(), &["-c", "import fhir.resources.STU3.bundle, lxml"], get).then_some(python)
