@@ -3,6 +3,7 @@
 mod check;
 mod input;
 pub mod place;
+pub mod reference;
 mod rows;
 
 pub use input::{ByHand, Day, Decision, Loads, RouteInput, Sex, Source};
