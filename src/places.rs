@@ -91,7 +91,7 @@ pub fn plan(import: &Import, today: Date) -> Result<Planned, ImportFault> {
     let books = books(&import.folder, &before)?;
     let open = Place::survey("place", &files(&import.folder, &before)).0;
     let taken = compare(&books, &snapshot, &import.scope);
-    let in_force = open.practices.iter().filter(|row| row.period.holds(snapshot.as_of)).count();
+    let in_force = open.practices().iter().filter(|row| row.period.holds(snapshot.as_of)).count();
     let closes = taken.difference.closes.len();
     if !import.allow_shrink && in_force > 1 && closes * 2 > in_force {
         return Err(ImportFault::Shrink { closes, open: in_force });
