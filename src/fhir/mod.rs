@@ -12,6 +12,7 @@ pub mod dates;
 pub mod ids;
 pub mod index;
 pub mod logical;
+pub mod measure;
 pub mod message;
 pub mod observation;
 pub mod outcome;
