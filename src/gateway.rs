@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use crate::access::Access;
 use crate::audit::Signer;
@@ -69,7 +69,7 @@ impl Gateway {
         let store = Store::open(&config.store, signer).await?;
         Ok(Self {
             config: Arc::new(config),
-            place: Arc::new(place),
+            places: Arc::new(RwLock::new(Arc::new(place))),
             mappings: Arc::new(mappings),
             access: Arc::new(access),
             store,

@@ -7,7 +7,7 @@
 //! Every channel calls [`process`]; there is no second path. Whatever the outcome - committed,
 //! held or rejected - it is durable, with its audit entry, before the sender is told.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -37,8 +37,8 @@ pub use caseloads::Caseloads;
 pub struct Gateway {
     /// The configuration, checked.
     pub config: Arc<Config>,
-    /// Networks, practices and pools.
-    pub place: Arc<Place>,
+    /// Networks, practices, pools, link workers and rules: see [`Gateway::place`].
+    pub places: Arc<RwLock<Arc<Place>>>,
     /// The mappings and code tables, checked.
     pub mappings: Arc<crate::mapping::Mappings>,
     /// Who may call.
@@ -49,6 +49,18 @@ pub struct Gateway {
     pub clock: Clock,
     /// How busy the pools are.
     pub caseloads: Arc<Caseloads>,
+}
+
+impl Gateway {
+    /// The place as it stands now. Kept for one decision, so that all of it is of one version.
+    pub fn place(&self) -> Arc<Place> {
+        self.places.read().unwrap_or_else(|held| held.into_inner()).clone()
+    }
+
+    /// Takes a place that was read and checked whole in the place of the one before.
+    pub fn replace_place(&self, place: Place) {
+        *self.places.write().unwrap_or_else(|held| held.into_inner()) = Arc::new(place);
+    }
 }
 
 /// The ways in.

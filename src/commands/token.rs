@@ -49,8 +49,8 @@ impl Token {
     }
 
     async fn make(self, gateway: &Gateway) -> Result<impl serde::Serialize + use<>, Failure> {
-        if let Some(pool) = self.pool.iter().find(|pool| !gateway.place.knows_pool(pool)) {
-            return Err(Failure::usage(format!("{} has no pool '{pool}'", gateway.place.name)));
+        if let Some(pool) = self.pool.iter().find(|pool| !gateway.place().knows_pool(pool)) {
+            return Err(Failure::usage(format!("{} has no pool '{pool}'", gateway.place().name)));
         }
         let unconfigured = self.role.zip(self.ods).map(|(role, ods)| (role, ods, self.pool));
         let made = gateway.access.mint(&self.client, unconfigured, gateway.clock.now());

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::routing::Loads;
 use crate::store::{Store, StoreError};
 
 /// How old a reading may be.
@@ -21,30 +22,27 @@ pub struct Caseloads {
 #[derive(Debug)]
 struct Reading {
     at: Timestamp,
-    counts: Vec<(String, u64)>,
+    loads: Loads,
 }
 
 impl Caseloads {
     /// The caseloads at `now`.
-    pub(super) async fn at(&self, store: &Store, now: Timestamp) -> Result<Vec<(String, u64)>, StoreError> {
+    pub(super) async fn at(&self, store: &Store, now: Timestamp) -> Result<Loads, StoreError> {
         let fresh = |at: Timestamp| now.duration_since(at).abs() < AGE_MAX;
         if let Some(reading) = &*self.lock()
             && fresh(reading.at)
         {
-            return Ok(reading.counts.clone());
+            return Ok(reading.loads.clone());
         }
-        let counts = store.caseloads().await?;
-        *self.lock() = Some(Reading { at: now, counts: counts.clone() });
-        Ok(counts)
+        let loads = Loads { pools: store.caseloads().await?.into_iter().collect(), ..Loads::default() };
+        *self.lock() = Some(Reading { at: now, loads: loads.clone() });
+        Ok(loads)
     }
 
     /// One more for `pool`, until the next reading says.
     pub(super) fn add(&self, pool: &str) {
-        if let Some(Reading { counts, .. }) = &mut *self.lock() {
-            match counts.iter_mut().find(|(id, _)| id == pool) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((pool.to_owned(), 1)),
-            }
+        if let Some(Reading { loads, .. }) = &mut *self.lock() {
+            *loads.pools.entry(pool.to_owned()).or_default() += 1;
         }
     }
 

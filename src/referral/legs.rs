@@ -233,7 +233,7 @@ pub(super) async fn route(gateway: &Gateway, received: &Received, matched: Match
         return Ok(Routed { matched, pool });
     }
     let on = received.at.to_zoned(crate::clock::london()).date();
-    if gateway.place.practice(&matched.person.practice, on).is_none() {
+    if gateway.place().practice(&matched.person.practice, on).is_none() {
         let detail = format!(
             "practice {} is not one of this place's; add it to practices.csv or ask who it is",
             matched.person.practice
@@ -241,12 +241,11 @@ pub(super) async fn route(gateway: &Gateway, received: &Received, matched: Match
         return Err(matched.referral.hold(gateway, vec![(Cause::PracticeUnknown, detail)]));
     }
     let input = RouteInput {
-        practice: matched.person.practice.clone(),
-        on,
         restricted: is_restricted(matched.referral.resource("ServiceRequest")),
+        ..RouteInput::at(matched.person.practice.clone(), on)
     };
-    let caseloads = gateway.caseloads.at(&gateway.store, received.at).await?;
-    let decision = routing::route(&gateway.place, &caseloads, input);
+    let loads = gateway.caseloads.at(&gateway.store, received.at).await?;
+    let decision = routing::route(&gateway.place(), &loads, input);
     gateway.caseloads.add(&decision.pool);
     Ok(Routed { matched, pool: Chosen::Now(decision) })
 }

@@ -1,64 +1,31 @@
 //! Practice -> PCN -> link-worker pool. Pure: reference data, caseloads and the date come in.
 
-use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
-
-use crate::fhir::ids::OdsCode;
-
 mod check;
+mod input;
 pub mod place;
 mod rows;
 
+pub use input::{ByHand, Day, Decision, Loads, RouteInput, Sex, Source};
 pub use place::{Place, PlaceFiles, Pool};
 pub use rows::Period;
 
-/// What routing decides on.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct RouteInput {
-    /// The practice where the person is registered (the referring practice, when that is not known).
-    pub practice: OdsCode,
-    /// The date of the decision, which picks the reference data in force.
-    pub on: Date,
-    /// Restricted or sensitive: never by location, to the named restricted queue.
-    pub restricted: bool,
-}
-
-/// Where a referral goes, and why. Stored with the referral as its Provenance and shown by
-/// `route explain`.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
-pub struct Decision {
-    /// The pool's id.
-    pub pool: String,
-    /// The pool's name.
-    pub pool_name: String,
-    /// The PCN, where there is one.
-    pub pcn: Option<String>,
-    /// What was decided on.
-    pub input: RouteInput,
-    /// Why, a sentence a step, in words that a receptionist understands.
-    pub reasons: Vec<String>,
-    /// Candidates that were not chosen, `(pool, why not)`.
-    pub passed_over: Vec<(String, String)>,
-    /// Version (SHA-256, first 12 hex digits) of the place's files.
-    pub version: String,
-}
-
 /// Chooses the pool. Total and deterministic: the same place, caseloads and input give the same
-/// decision, whatever the order of rows. `caseloads` are the open episodes of each pool.
+/// decision, whatever the order of rows. `loads` are the open episodes of each pool.
 ///
 /// 1. Restricted: the restricted desk, whatever the practice.
 /// 2. The practice's network on the day; without one, the unallocated desk.
 /// 3. Of the network's open pools those with room, the least loaded for its link workers first;
 ///    when none has room, the least loaded of the open ones, and the reason says so.
 /// 4. No open pool: the unallocated desk.
-pub fn route(place: &Place, caseloads: &[(String, u64)], input: RouteInput) -> Decision {
-    let mut trail = Trail { place, reasons: Vec::new(), passed_over: Vec::new(), input };
+pub fn route(place: &Place, loads: &Loads, input: RouteInput) -> Decision {
+    let mut trail = Trail { place, reasons: Vec::new(), passed_over: Vec::new(), seen: Vec::new(), input };
     if trail.input.restricted {
         trail.reasons.push("The record is restricted or sensitive, so it is not placed by location.".into());
+        trail.input.practice = None;
         return trail.end_at(&place.restricted, None);
     }
     let Some(network) = trail.network() else { return trail.end_at(&place.unallocated, None) };
-    let mut open = trail.open_pools(&network, caseloads);
+    let mut open = trail.open_pools(&network, loads);
     open.sort_by(|a, b| a.full.cmp(&b.full).then_with(|| a.compare_load(b)).then_with(|| a.pool.id.cmp(&b.pool.id)));
     let Some(best) = open.first() else {
         trail.reasons.push("No pool of the network takes referrals on that day.".into());
@@ -103,12 +70,17 @@ struct Trail<'a> {
     place: &'a Place,
     reasons: Vec<String>,
     passed_over: Vec<(String, String)>,
+    seen: Vec<(String, u64)>,
     input: RouteInput,
 }
 
 impl<'a> Trail<'a> {
     fn network(&mut self) -> Option<String> {
-        let (ods, on) = (&self.input.practice, self.input.on);
+        let on = self.input.on;
+        let Some(ods) = &self.input.practice else {
+            self.reasons.push("No practice is known.".to_owned());
+            return None;
+        };
         let Some(practice) = self.place.practice(ods, on) else {
             self.reasons.push(format!("Practice {ods} is not known to {} on {on}.", self.place.name));
             return None;
@@ -126,7 +98,7 @@ impl<'a> Trail<'a> {
         Some(code.clone())
     }
 
-    fn open_pools(&mut self, network: &str, caseloads: &[(String, u64)]) -> Vec<Candidate<'a>> {
+    fn open_pools(&mut self, network: &str, loads: &Loads) -> Vec<Candidate<'a>> {
         let mut open = Vec::new();
         for pool in self.place.pools.iter().filter(|pool| pool.pcn == network) {
             if !pool.period.holds(self.input.on) {
@@ -134,8 +106,8 @@ impl<'a> Trail<'a> {
             } else if !pool.open {
                 self.passed_over.push((pool.id.clone(), "takes no new referrals".into()));
             } else {
-                let caseload = caseloads.iter().filter(|(id, _)| *id == pool.id).map(|(_, open)| *open).max();
-                let caseload = caseload.unwrap_or(0);
+                let caseload = loads.pool(&pool.id);
+                self.seen.push((pool.id.clone(), caseload));
                 open.push(Candidate { pool, caseload, full: caseload >= pool.room });
             }
         }
@@ -152,14 +124,19 @@ impl<'a> Trail<'a> {
 
     fn end(mut self, pool: String, pool_name: String, pcn: Option<String>) -> Decision {
         self.passed_over.sort();
+        self.seen.sort();
         let version = self.place.version.clone();
         Decision {
             pool,
             pool_name,
             pcn,
+            rule: String::new(),
+            worker: None,
+            by_hand: None,
             input: self.input,
             reasons: self.reasons,
             passed_over: self.passed_over,
+            seen: self.seen,
             version,
         }
     }

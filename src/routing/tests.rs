@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::fhir::ids::OdsCode;
 
 fn sefton() -> Place {
     Place::load("sefton", &PlaceFiles::shipped("sefton").unwrap()).unwrap()
@@ -17,7 +18,7 @@ fn with(edits: &[(&str, &str)]) -> Result<Place, Vec<crate::config::Fault>> {
 }
 
 fn input(practice: &str, on: &str, restricted: bool) -> RouteInput {
-    RouteInput { practice: OdsCode::parse(practice).unwrap(), on: on.parse().unwrap(), restricted }
+    RouteInput { restricted, ..RouteInput::at(OdsCode::parse(practice).unwrap(), on.parse().unwrap()) }
 }
 
 #[test]
@@ -28,7 +29,7 @@ fn sefton_has_seven_networks_and_seven_and_a_half_link_workers() {
     assert_eq!(place.practices.len(), 45);
     let on = "2026-01-05".parse().unwrap();
     for practice in &place.practices {
-        let decision = route(&place, &[], input(practice.ods.as_str(), "2026-01-05", false));
+        let decision = route(&place, &Loads::default(), input(practice.ods.as_str(), "2026-01-05", false));
         assert_eq!(decision.pcn, practice.pcn);
         assert_eq!(place.pool(&decision.pool, on).unwrap().pcn, decision.pcn.unwrap());
     }
@@ -37,7 +38,7 @@ fn sefton_has_seven_networks_and_seven_and_a_half_link_workers() {
 
 #[test]
 fn a_practice_goes_to_its_networks_pool_and_the_reasons_say_why() {
-    let decision = route(&sefton(), &[("formby".into(), 3)], input("N84626", "2026-01-05", false));
+    let decision = route(&sefton(), &[("formby", 3)].into(), input("N84626", "2026-01-05", false));
     assert_eq!(decision.pool, "formby");
     assert_eq!(
         decision.reasons,
@@ -50,7 +51,7 @@ fn a_practice_goes_to_its_networks_pool_and_the_reasons_say_why() {
 
 #[test]
 fn a_restricted_record_goes_to_the_desk_and_nowhere_is_named() {
-    let decision = route(&sefton(), &[], input("N84626", "2026-01-05", true));
+    let decision = route(&sefton(), &Loads::default(), input("N84626", "2026-01-05", true));
     assert_eq!((decision.pool.as_str(), decision.pcn), ("restricted", None));
     assert!(decision.reasons.iter().all(|reason| !reason.contains("Formby") && !reason.contains("Hightown")));
 }
@@ -59,7 +60,7 @@ fn a_restricted_record_goes_to_the_desk_and_nowhere_is_named() {
 fn nobody_is_lost_without_a_network_or_before_it_began() {
     let place = with(&[("practices.csv", "A81001,The Densham Surgery,,2020-01-01,,published,\n")]).unwrap();
     for (practice, on) in [("A81001", "2026-01-05"), ("N84626", "2010-01-01"), ("ZZZ99", "2026-01-05")] {
-        let decision = route(&place, &[], input(practice, on, false));
+        let decision = route(&place, &Loads::default(), input(practice, on, false));
         assert_eq!(decision.pool, "unallocated");
         assert!(decision.reasons.last().unwrap().contains("within 72 hours"));
     }
@@ -71,17 +72,15 @@ fn open_capacity_comes_first_then_the_least_loaded() {
                 formby-3,Closed pool,FP-FORMBY,Other (fictional),FPE09,9,no,2019-07-01,,\n\
                 formby-4,Ended pool,FP-FORMBY,Other (fictional),FPE09,9,yes,2019-07-01,2020-01-01,\n";
     let place = with(&[("pools.csv", more)]).unwrap();
-    let pool = |a: u64, b: u64| {
-        let caseloads = [("formby".to_owned(), a), ("formby-2".to_owned(), b)];
-        route(&place, &caseloads, input("N84626", "2026-01-05", false))
-    };
+    let pool =
+        |a: u64, b: u64| route(&place, &[("formby", a), ("formby-2", b)].into(), input("N84626", "2026-01-05", false));
     assert_eq!(pool(10, 4).pool, "formby-2", "8 a worker against 10");
     assert_eq!(pool(10, 5).pool, "formby", "a tie goes by id");
     assert_eq!(pool(57, 27).pool, "formby-2", "formby is full");
     assert_eq!(pool(57, 28).pool, "formby-2", "both are full: the least loaded");
     assert!(pool(57, 28).reasons[1].contains("Every open pool is full"));
     assert_eq!(pool(60, 28).passed_over.len(), 3);
-    let none = route(&place, &[], input("N84626", "2019-08-01", false));
+    let none = route(&place, &Loads::default(), input("N84626", "2019-08-01", false));
     assert!(["formby", "formby-2", "formby-4"].contains(&none.pool.as_str()));
 }
 
@@ -92,8 +91,8 @@ fn a_move_between_networks_takes_effect_on_its_day() {
     *text = text.replace("FP-FORMBY,2019-07-01,,", "FP-FORMBY,2019-07-01,2025-03-31,");
     text.push_str("N84626,Hightown Village Surgery,U97058,2025-04-01,,invented,\n");
     let place = Place::load("sefton", &files).unwrap();
-    assert_eq!(route(&place, &[], input("N84626", "2025-03-31", false)).pool, "formby");
-    assert_eq!(route(&place, &[], input("N84626", "2025-04-01", false)).pool, "crosby-maghull");
+    assert_eq!(route(&place, &Loads::default(), input("N84626", "2025-03-31", false)).pool, "formby");
+    assert_eq!(route(&place, &Loads::default(), input("N84626", "2025-04-01", false)).pool, "crosby-maghull");
 }
 
 #[test]
@@ -148,20 +147,20 @@ proptest! {
     fn routing_is_total_and_does_not_depend_on_order(
         practice in "[A-Z][0-9]{5}|N84001|N84004|N84626",
         day in 0i32..20_000, restricted: bool,
-        mut caseloads in proptest::collection::vec(("[a-z-]{3,19}|formby|bootle|crosby-maghull", 0u64..200), 0..12),
+        caseloads in proptest::collection::vec(("[a-z-]{3,19}|formby|bootle|crosby-maghull", 0u64..200), 0..12),
     ) {
         let place = sefton();
         let on = jiff::civil::date(2000, 1, 1).checked_add(jiff::Span::new().days(day)).unwrap();
-        let input = RouteInput { practice: OdsCode::parse(&practice).unwrap(), on, restricted };
-        let decision = route(&place, &caseloads, input.clone());
+        let input = RouteInput { restricted, ..RouteInput::at(OdsCode::parse(&practice).unwrap(), on) };
+        let loads = Loads { pools: caseloads.into_iter().collect(), ..Loads::default() };
+        let decision = route(&place, &loads, input.clone());
         prop_assert!(place.knows_pool(&decision.pool));
         prop_assert!(!decision.reasons.is_empty());
         prop_assert_eq!(restricted, decision.pool == "restricted");
-        caseloads.reverse();
         let mut shuffled = place.clone();
         shuffled.pools.reverse();
         shuffled.practices.reverse();
         shuffled.networks.reverse();
-        prop_assert_eq!(&decision, &route(&shuffled, &caseloads, input));
+        prop_assert_eq!(&decision, &route(&shuffled, &loads, input));
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod acknowledge;
 pub mod entry;
+pub mod itk3;
 mod practice;
 mod route;
 pub mod state;
