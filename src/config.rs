@@ -56,6 +56,7 @@ pub struct Config {
     pub delivery: Delivery,
     #[serde(default)]
     pub writeback: Writeback,
+    pub evaluation: Evaluation,
     pub audit: Audit,
     pub access: Access,
     pub log: Log,
@@ -268,6 +269,13 @@ mod sections {
         pub base_url: String,
         #[serde(default)]
         pub token_file: String,
+    }
+
+    /// What leaves in counts.
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Evaluation {
+        pub hidden_below: u64,
     }
 
     #[derive(Debug, Clone, Deserialize)]

@@ -9,6 +9,7 @@ pub mod capability;
 pub mod check;
 pub mod collection;
 pub mod dates;
+pub mod evaluation;
 pub mod ids;
 pub mod index;
 pub mod logical;

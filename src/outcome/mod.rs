@@ -13,6 +13,7 @@ pub mod entries;
 mod journey;
 mod kept;
 pub mod measure;
+pub mod paired;
 mod response;
 mod score;
 pub mod state;
