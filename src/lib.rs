@@ -23,6 +23,7 @@ pub mod evaluation;
 pub mod fhir;
 pub mod gateway;
 pub mod ledger;
+pub mod nhs;
 pub mod rejection;
 pub mod runners;
 pub mod telemetry;
