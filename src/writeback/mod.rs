@@ -7,6 +7,7 @@
 pub mod acknowledge;
 pub mod entry;
 pub mod itk3;
+pub mod mesh;
 mod practice;
 mod route;
 pub mod state;
