@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 mod audit;
 mod check;
 mod demo;
+mod evaluate;
 mod failure;
 mod held;
 mod ingest;
@@ -62,6 +63,7 @@ enum Command {
     Route(route::Route),
     Places(places::Places),
     Ledger(ledger::Ledger),
+    Evaluate(evaluate::Evaluate),
     Audit(audit::Audit),
     Token(token::Token),
 }
@@ -91,6 +93,7 @@ async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
         Command::Route(command) => command.run(options).await,
         Command::Places(command) => command.run(options).await,
         Command::Ledger(command) => command.run(options).await,
+        Command::Evaluate(command) => command.run(options).await,
         Command::Audit(command) => command.run(options).await,
         Command::Token(command) => command.run(options).await,
     }
