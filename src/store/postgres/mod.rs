@@ -16,6 +16,7 @@
 //! and never fewer than were there.
 
 mod connect;
+mod filing;
 mod group;
 mod ledger;
 mod log;
