@@ -56,8 +56,8 @@ fn ten_planted_faults_are_all_listed_with_file_and_line() {
     );
     let practices = at("config/sefton/practices.csv");
     let overlap = append(&practices, "N84001,42 Kingsway,U97058,2020-01-01,,invented,\n");
-    let pools = at("config/sefton/pools.csv");
-    let negative = plant(&pools, "FPE03,1.0", "FPE03,-1.0");
+    let workers = at("config/sefton/workers.csv");
+    let negative = plant(&workers, "bereavement,1.0", "bereavement,-1.0");
     let rules = at("mappings/emis-extract/referral.yaml");
     let element = plant(&rules, "to: priority", "to: prioritty");
     let column = plant(&rules, "from: obs.AssociatedText", "from: obs.AssociatedTextt");
@@ -72,7 +72,7 @@ fn ten_planted_faults_are_all_listed_with_file_and_line() {
         (file.clone(), base + 6, "delivery.receivers[0].secret_file"),
         (file.clone(), base + 13, "access.clients[0].pools"),
         (practices, overlap, "N84001 overlaps"),
-        (pools, negative, "negative"),
+        (workers, negative, "negative"),
         (rules.clone(), element, "prioritty"),
         (rules, column, "AssociatedTextt"),
         (table, code, ""),

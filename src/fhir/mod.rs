@@ -49,6 +49,11 @@ pub fn identifier<'a>(resource: &'a Value, system: &str) -> Option<&'a str> {
         .and_then(|identifier| identifier["value"].as_str())
 }
 
+/// The first extension of an element with that URL.
+pub fn extension<'a>(element: &'a Value, url: &str) -> Option<&'a Value> {
+    each(&element["extension"]).find(|extension| extension["url"].as_str() == Some(url))
+}
+
 /// The code of the first coding of a CodeableConcept with that system.
 pub fn coding<'a>(concept: &'a Value, system: &str) -> Option<&'a str> {
     each(&concept["coding"])

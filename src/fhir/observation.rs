@@ -4,6 +4,20 @@
 //!
 //! Social prescribing codes are procedures and situations, outside UK Core's preferred value set
 //! for `code`: a warning for validators, not a fault.
+//!
+//! What an entry says beyond UK Core, and who reads it back ([`author`], [`is_hidden`],
+//! [`description_id`], [`practice_codes`]):
+//!
+//! - not for the person's own eyes online: `meta.security` [`HIDDEN`] of v3-ActCode, on an entry
+//!   of its own;
+//! - who recorded it: `performer` holds the link worker as `type` Practitioner with `display`, the
+//!   role in the extension [`ROLE`], and the pool's organisation as `type` Organization with
+//!   `identifier` (ODS) and `display`. The last line of `note` says the same in words, because
+//!   some systems show the gateway's own login as the author;
+//! - the term's SNOMED CT description id: the extension [`DESCRIPTION_ID`] (`valueId`) on the coding;
+//! - codes of the practice system's own dictionary: the extension [`PRACTICE_CODE`] on the coding,
+//!   once a scheme, with `scheme` (`READ2`, `CTV3`, `EMIS`) and `code`. They are no codings of
+//!   the entry: nationally only the SNOMED CT code is given out.
 
 use serde_json::{Map, Value, json};
 
@@ -14,6 +28,17 @@ pub const OUTCOME: &str = "https://fingerpost.dev/id/outcome";
 const PROFILE: &str = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-Observation";
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
 const UCUM: &str = "http://unitsofmeasure.org";
+
+/// The system of [`HIDDEN`]. <https://terminology.hl7.org/CodeSystem-v3-ActCode.html>
+pub const ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+/// The security label of what the person must not be shown online.
+pub const HIDDEN: &str = "NOPAT";
+/// On a reference to a person who did something: what they are, as `valueString`.
+pub const ROLE: &str = "https://fingerpost.dev/StructureDefinition/performer-role";
+/// On a coding: the SNOMED CT description id of its term, as `valueId`.
+pub const DESCRIPTION_ID: &str = "https://fingerpost.dev/StructureDefinition/description-id";
+/// On a coding: a code of a practice system's own dictionary, as `scheme` and `code`.
+pub const PRACTICE_CODE: &str = "https://fingerpost.dev/StructureDefinition/practice-system-code";
 
 /// Whom an entry is about, for what and by whom.
 #[derive(Debug, Clone, Copy)]
@@ -126,4 +151,120 @@ pub fn complete(observation: &mut Map<String, Value>, about: About<'_>, id: &str
     observation.insert("subject".to_owned(), subject(about));
     observation.insert("basedOn".to_owned(), json!([based_on(about)]));
     observation.entry("performer").or_insert_with(|| json!([performer(about)]));
+}
+
+/// Who recorded an entry; an empty text is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Author {
+    /// The link worker's name.
+    pub name: String,
+    /// What they are.
+    pub role: String,
+    /// Their organisation's ODS code.
+    pub ods: String,
+    /// Its name.
+    pub organisation: String,
+}
+
+/// The author as `performer`: the person where a name is known, then the organisation.
+pub fn performers(author: &Author) -> Value {
+    let mut performers = Vec::new();
+    if !author.name.is_empty() {
+        let mut person = json!({"type": "Practitioner", "display": author.name});
+        if !author.role.is_empty() {
+            person["extension"] = json!([{"url": ROLE, "valueString": author.role}]);
+        }
+        performers.push(person);
+    }
+    let mut organisation = json!({"type": "Organization", "identifier": {"system": ODS, "value": author.ods}});
+    if !author.organisation.is_empty() {
+        organisation["display"] = json!(author.organisation);
+    }
+    performers.push(organisation);
+    Value::Array(performers)
+}
+
+/// Reads [`performers`] back.
+pub fn author(observation: &Value) -> Author {
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    let of = |kind: &str| super::each(&observation["performer"]).find(|one| one["type"].as_str() == Some(kind));
+    let mut author = Author::default();
+    if let Some(person) = of("Practitioner") {
+        author.name = text(&person["display"]);
+        author.role = super::extension(person, ROLE).map(|role| text(&role["valueString"])).unwrap_or_default();
+    }
+    if let Some(organisation) = of("Organization") {
+        author.ods = text(&organisation["identifier"]["value"]);
+        author.organisation = text(&organisation["display"]);
+    }
+    author
+}
+
+/// The security label that keeps an entry out of the person's online view.
+pub fn hidden() -> Value {
+    json!({"system": ACT_CODE, "code": HIDDEN, "display": "no disclosure to patient, family or caregivers without \
+        attending provider's authorization"})
+}
+
+/// True when the resource is marked not to be shown to the person online.
+pub fn is_hidden(resource: &Value) -> bool {
+    super::each(&resource["meta"]["security"])
+        .any(|label| label["code"].as_str() == Some(HIDDEN) && label["system"].as_str() == Some(ACT_CODE))
+}
+
+/// The SNOMED CT description id of a coding's term.
+pub fn description_id(coding: &Value) -> Option<&str> {
+    super::extension(coding, DESCRIPTION_ID)?["valueId"].as_str()
+}
+
+/// `(scheme, code)` of a coding in practice systems' own dictionaries.
+pub fn practice_codes(coding: &Value) -> Vec<(String, String)> {
+    let ours = super::each(&coding["extension"]).filter(|one| one["url"].as_str() == Some(PRACTICE_CODE));
+    let part = |one: &Value, name: &str| {
+        super::extension(one, name).and_then(|part| part["valueString"].as_str()).unwrap_or("").to_owned()
+    };
+    ours.map(|one| (part(one, "scheme"), part(one, "code"))).collect()
+}
+
+/// Puts what is known of a term beside its coding.
+pub fn annotate(coding: &mut Value, description_id: &str, practice_codes: &[(String, String)]) {
+    let mut extensions = Vec::new();
+    if !description_id.is_empty() {
+        extensions.push(json!({"url": DESCRIPTION_ID, "valueId": description_id}));
+    }
+    extensions.extend(practice_codes.iter().map(|(scheme, code)| {
+        let parts = json!([{"url": "scheme", "valueString": scheme}, {"url": "code", "valueString": code}]);
+        json!({"url": PRACTICE_CODE, "extension": parts})
+    }));
+    if !extensions.is_empty() {
+        coding["extension"] = Value::Array(extensions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_beside_an_entry_is_read_back() {
+        let author = Author {
+            name: "Sam Fiction".into(),
+            role: "Social prescribing link worker".into(),
+            ods: "FPE01".into(),
+            organisation: "Fictional Wellbeing".into(),
+        };
+        let mut coding = json!({"system": "http://snomed.info/sct", "code": "281399006"});
+        let codes = [("READ2".to_owned(), "9Ni..".to_owned()), ("CTV3".to_owned(), "Xa1kG".to_owned())];
+        annotate(&mut coding, "418943019", &codes);
+        let entry = json!({
+            "resourceType": "Observation", "status": "final", "meta": {"security": [hidden()]},
+            "code": {"coding": [coding]}, "performer": performers(&author),
+        });
+        assert!(super::super::check::check(&entry).is_ok());
+        assert_eq!(super::author(&entry), author);
+        assert!(is_hidden(&entry) && !is_hidden(&json!({"meta": {"security": [{"code": "NOPAT"}]}})));
+        let coding = &entry["code"]["coding"][0];
+        assert_eq!((description_id(coding), practice_codes(coding)), (Some("418943019"), codes.to_vec()));
+        assert_eq!(super::author(&json!({"performer": performers(&Author::default())})), Author::default());
+    }
 }

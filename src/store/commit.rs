@@ -45,6 +45,8 @@ pub struct Commit {
     pub dictionary: Vec<DictionaryRow>,
     /// Open or changed episodes.
     pub episodes: Vec<Episode>,
+    /// Clocks that begin, go on or stop.
+    pub countdowns: Vec<super::countdown::Change>,
     /// Audit entries, in order; appended to the Merkle log by this commit.
     pub audit: Vec<Entry>,
 }
@@ -52,20 +54,38 @@ pub struct Commit {
 impl Commit {
     /// Everything of both, this one's first. The message of the other stands where both have one.
     pub fn and(mut self, other: Self) -> Self {
-        self.keys.extend(other.keys);
-        self.message = other.message.or(self.message);
-        self.writes.extend(other.writes);
-        self.ledger.extend(other.ledger);
-        self.ignored.extend(other.ignored);
-        self.holds.extend(other.holds);
-        self.released.extend(other.released);
-        self.outbox.extend(other.outbox);
-        self.sent.extend(other.sent);
-        self.requeue.extend(other.requeue);
-        self.filings.extend(other.filings);
-        self.dictionary.extend(other.dictionary);
-        self.episodes.extend(other.episodes);
-        self.audit.extend(other.audit);
+        let Self {
+            keys,
+            message,
+            writes,
+            ledger,
+            ignored,
+            holds,
+            released,
+            outbox,
+            sent,
+            requeue,
+            filings,
+            dictionary,
+            episodes,
+            countdowns,
+            audit,
+        } = other;
+        self.keys.extend(keys);
+        self.message = message.or(self.message);
+        self.writes.extend(writes);
+        self.ledger.extend(ledger);
+        self.ignored.extend(ignored);
+        self.holds.extend(holds);
+        self.released.extend(released);
+        self.outbox.extend(outbox);
+        self.sent.extend(sent);
+        self.requeue.extend(requeue);
+        self.filings.extend(filings);
+        self.dictionary.extend(dictionary);
+        self.episodes.extend(episodes);
+        self.countdowns.extend(countdowns);
+        self.audit.extend(audit);
         self
     }
 }
@@ -364,6 +384,8 @@ pub struct Episode {
     pub task: String,
     /// The pool id.
     pub pool: String,
+    /// The link worker who has the person, or was suggested; empty where none is known.
+    pub worker: String,
     /// False once it is closed or returned.
     pub open: bool,
 }

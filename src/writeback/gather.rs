@@ -52,7 +52,7 @@ pub async fn submission(gateway: &Gateway, row: &OutboxRow) -> Result<Submission
 /// [`Unready::Never`] when the entry has no code or the person no NHS number.
 pub fn of(gateway: &Gateway, practice: &OdsCode, observation: &Value, patient: &Value) -> Result<Submission, Unready> {
     let place = gateway.place();
-    let named = place.practices.iter().rev().find(|known| known.ods == *practice);
+    let named = place.practices().iter().rev().find(|known| known.ods == *practice);
     let based_on = &observation["basedOn"][0]["identifier"];
     let (system, value) = (based_on["system"].as_str(), based_on["value"].as_str());
     Ok(Submission {
