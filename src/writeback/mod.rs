@@ -5,14 +5,18 @@
 //! acknowledgement. Until then the ledger says `open`, waiting on `practice-system`.
 
 pub mod acknowledge;
+pub mod document;
 pub mod entry;
+pub mod file_record;
 pub mod gather;
+pub mod hl7v2;
 pub mod itk3;
 mod practice;
 pub mod progress;
 mod route;
 pub mod settle;
 pub mod state;
+pub mod wording;
 
 use std::future::Future;
 
