@@ -55,6 +55,7 @@ pub struct Config {
     pub intake: Intake,
     pub delivery: Delivery,
     pub writeback: Writeback,
+    pub evaluation: Evaluation,
     pub mesh: Mesh,
     pub audit: Audit,
     pub access: Access,
@@ -295,6 +296,13 @@ mod sections {
                 folder: empty(),
             }
         }
+    }
+
+    /// What leaves in counts.
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Evaluation {
+        pub hidden_below: u64,
     }
 
     /// How a birth date is written in a MESH address by patient.

@@ -77,6 +77,7 @@ pub const KEYS: &[Key] = &[
     key("writeback.practices[].mailbox", Text),
     key("writeback.practices[].pairing_file", Path),
     key("writeback.practices[].folder", Path),
+    key("evaluation.hidden_below", Whole(0, 1000)),
     key("mesh.url", Url),
     key("mesh.mailbox", Text),
     key("mesh.password_file", Path),

@@ -11,6 +11,7 @@ pub mod file_record;
 pub mod gather;
 pub mod hl7v2;
 pub mod itk3;
+pub mod mesh;
 mod practice;
 pub mod progress;
 mod route;
