@@ -113,14 +113,8 @@ mod tests {
             state("A2", FilingState::NeedsPerson, false, 1),
         ];
         let (all, faults) = reckon(&recorded, &filings);
-        let first = Outcomes {
-            recorded: 10,
-            filed: 6,
-            filed_without_code: 1,
-            in_flight: 3,
-            needs_person: 1,
-            overdue: 2,
-        };
+        let first =
+            Outcomes { recorded: 10, filed: 6, filed_without_code: 1, in_flight: 3, needs_person: 1, overdue: 2 };
         assert_eq!(all["A1"], first);
         assert_eq!(faults, ["A2: 2 outcomes recorded, but 0 filed, 0 in flight and 1 with a person"]);
         assert_eq!(total(&all).recorded, 12);

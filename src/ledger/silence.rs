@@ -58,7 +58,12 @@ fn of(practice: &str, days: &BTreeSet<Date>, today: Date) -> Option<Silent> {
     let usual = *gaps.get((gaps.len() * 9).div_ceil(10).saturating_sub(1))?;
     let last = *days.last()?;
     let since = between(last, today);
-    (since > DAYS_MIN && since > usual * FACTOR).then(|| Silent { practice: practice.to_owned(), last, days: since, usual })
+    (since > DAYS_MIN && since > usual * FACTOR).then(|| Silent {
+        practice: practice.to_owned(),
+        last,
+        days: since,
+        usual,
+    })
 }
 
 fn between(from: Date, to: Date) -> i32 {
