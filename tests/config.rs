@@ -174,3 +174,24 @@ fn a_place_must_be_there() {
         assert!(ran.out.contains("gateway.place"), "{}", ran.out);
     }
 }
+
+#[test]
+fn mesh_is_configured_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = copy(folder.path());
+    append(&file, "[mesh]\nurl = \"https://mesh.example\"\nkey_file = \"absent.key\"\npoll_seconds = 60\n");
+    plant(&file, "development", "production");
+    let run = fingerpost(folder.path(), &["check", "--config", "gateway.toml"], &[]);
+    let text = format!("{}{}", run.out, run.err);
+    for fault in [
+        "mesh.mailbox: must name the gateway's mailbox",
+        "mesh.password_file: must be named",
+        "mesh.shared_key_file: must be named",
+        "mesh.certificate_file: a certificate and its key are named together",
+        "mesh.certificate_file: must be named: MESH asks for a client certificate",
+        "mesh.poll_seconds: MESH allows one look into the inbox in 300 seconds",
+        "mesh.key_file: ",
+    ] {
+        assert!(text.contains(fault), "{fault} in {text}");
+    }
+}

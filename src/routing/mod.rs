@@ -14,6 +14,7 @@ mod overlay;
 mod people;
 pub mod place;
 mod read;
+pub mod reference;
 mod rows;
 mod rules;
 mod spans;
