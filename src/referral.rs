@@ -16,6 +16,8 @@ use uuid::Uuid;
 mod cancel;
 mod caseloads;
 mod commit;
+mod input;
+pub mod language;
 mod legs;
 mod settle;
 
