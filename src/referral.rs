@@ -51,6 +51,8 @@ pub struct Gateway {
     pub clock: Clock,
     /// How busy the pools are.
     pub caseloads: Arc<Caseloads>,
+    /// Which days are working days.
+    pub calendar: Arc<crate::routing::Calendar>,
 }
 
 impl Gateway {

@@ -252,7 +252,7 @@ pub(super) async fn route(gateway: &Gateway, received: &Received, matched: Match
     let input = route_input(gateway, received, &matched, on);
     let loads = gateway.caseloads.at(&gateway.store, received.at).await?;
     let decision = routing::route(&gateway.place(), &loads, input);
-    gateway.caseloads.add(&decision.pool);
+    gateway.caseloads.add(&decision);
     Ok(Routed { matched, pool: Chosen::Now(decision) })
 }
 
@@ -266,7 +266,7 @@ fn route_input(gateway: &Gateway, received: &Received, matched: &Matched, on: Da
         ..RouteInput::at(matched.person.practice.clone(), on)
     };
     let said = input::Said { request, patient, all: &referral.mapped.resources };
-    input::fill(input, said, sender_source(gateway, &received.agent.client), false)
+    input::fill(input, said, sender_source(gateway, &received.agent.client), gateway.place().districts)
 }
 
 /// What kind of referrer a client is by its configuration.

@@ -1,6 +1,8 @@
 //! Practice -> PCN -> link-worker pool. Pure: reference data, caseloads and the date come in.
 
+pub mod calendar;
 mod check;
+mod clocks;
 mod files;
 mod index;
 mod input;
@@ -10,6 +12,8 @@ mod read;
 mod rows;
 mod rules;
 
+pub use calendar::Calendar;
+pub use clocks::{Clocks, Plan};
 pub use input::{ByHand, Day, Decision, Loads, RouteInput, Sex, Source};
 pub use people::{Absence, Shift, Venue, Worker};
 pub use place::{Capacity, Desk, Network, Place, PlaceFiles, Pool, Practice, Serves};
