@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 mod cancel;
 mod caseloads;
+pub mod clocks;
 mod commit;
 mod input;
 pub mod language;
