@@ -56,6 +56,7 @@ pub struct Config {
     pub delivery: Delivery,
     #[serde(default)]
     pub writeback: Writeback,
+    pub evaluation: Evaluation,
     pub mesh: Mesh,
     pub audit: Audit,
     pub access: Access,
@@ -269,6 +270,13 @@ mod sections {
         pub base_url: String,
         #[serde(default)]
         pub token_file: String,
+    }
+
+    /// What leaves in counts.
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Evaluation {
+        pub hidden_below: u64,
     }
 
     /// How a birth date is written in a MESH address by patient.

@@ -127,6 +127,7 @@ pub fn check(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = Reference::load(&loaded.config, &|path| loaded.at(path)).err().unwrap_or_default();
     faults.extend(crate::outcome::entries::check());
     faults.extend(crate::referral::language::check());
+    faults.extend(crate::outcome::measure::check());
     faults
 }
 

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 mod audit;
 mod check;
 mod demo;
+mod evaluate;
 mod failure;
 mod held;
 mod ingest;
@@ -20,6 +21,7 @@ mod map;
 mod migrate;
 mod open;
 mod out;
+mod places;
 mod progress;
 mod route;
 mod serve;
@@ -59,7 +61,9 @@ enum Command {
     Ingest(ingest::Ingest),
     Held(held::Held),
     Route(route::Route),
+    Places(places::Places),
     Ledger(ledger::Ledger),
+    Evaluate(evaluate::Evaluate),
     Audit(audit::Audit),
     Token(token::Token),
 }
@@ -87,7 +91,9 @@ async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
         Command::Ingest(command) => command.run(options).await,
         Command::Held(command) => command.run(options).await,
         Command::Route(command) => command.run(options).await,
+        Command::Places(command) => command.run(options).await,
         Command::Ledger(command) => command.run(options).await,
+        Command::Evaluate(command) => command.run(options).await,
         Command::Audit(command) => command.run(options).await,
         Command::Token(command) => command.run(options).await,
     }

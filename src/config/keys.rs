@@ -67,6 +67,7 @@ pub const KEYS: &[Key] = &[
     needed("writeback.practices[].route", OneOf(&["fhir"])),
     needed("writeback.practices[].base_url", UrlNamed),
     key("writeback.practices[].token_file", Path),
+    key("evaluation.hidden_below", Whole(0, 1000)),
     key("mesh.url", Url),
     key("mesh.mailbox", Text),
     key("mesh.password_file", Path),
