@@ -17,9 +17,11 @@ mod cancel;
 mod caseloads;
 pub mod clocks;
 mod commit;
+mod family;
 mod input;
 pub mod language;
 mod legs;
+pub mod moves;
 mod settle;
 
 use crate::audit::Agent;

@@ -129,6 +129,7 @@ impl Draft {
             patient: &routed.matched.person.patient,
             practice: routed.matched.person.practice.as_str(),
             pool: (&decision.pool, &decision.pool_name),
+            worker: decision.worker.as_deref(),
             priority: request.and_then(|request| request["priority"].as_str()),
             at: received.at,
         });
