@@ -49,7 +49,7 @@ pub(crate) struct Routed {
 #[derive(Debug)]
 pub(crate) enum Chosen {
     /// Decided now.
-    Now(Decision),
+    Now(Box<Decision>),
     /// The referral's Task is with this pool.
     Before(String),
 }
@@ -247,7 +247,7 @@ pub(super) async fn route(gateway: &Gateway, received: &Received, matched: Match
     let loads = gateway.caseloads.at(&gateway.store, received.at).await?;
     let decision = routing::route(&gateway.place(), &loads, input);
     gateway.caseloads.add(&decision.pool);
-    Ok(Routed { matched, pool: Chosen::Now(decision) })
+    Ok(Routed { matched, pool: Chosen::Now(Box::new(decision)) })
 }
 
 /// True for a resource labelled `R` (restricted) or `V` (very restricted).

@@ -13,7 +13,7 @@ mod rules;
 
 pub use input::{ByHand, Day, Decision, Loads, RouteInput, Sex, Source};
 pub use people::{Absence, Shift, Venue, Worker};
-pub use place::{Capacity, Desk, Network, Place, PlaceFiles, Pool, Practice, Serves};
+pub use place::{Capacity, Desk, Equity, Network, Place, PlaceFiles, Pool, Practice, Serves};
 pub use rows::Period;
 pub use rules::{Own, RULE_KEYS, Rule, To, When};
 
