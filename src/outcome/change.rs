@@ -14,6 +14,7 @@ use crate::fhir::version;
 use crate::referral::Gateway;
 use crate::rejection::Rejection;
 use crate::store::commit::{Commit, Episode, LedgerRow, OutboxRow, ResourceWrite};
+use crate::store::filing::Filing;
 use crate::store::{Store, StoreError, Stored};
 
 /// What the ledger says a referral waits for when its outcome is on the way to the practice.
@@ -89,12 +90,14 @@ impl<'a> Change<'a> {
         };
         let entry = self.entry(caller, write);
         let mut outbox = self.deliveries(gateway);
+        let filings = self.filed.iter().filter_map(Filing::queued).collect();
         outbox.extend(self.filed);
         let commit = Commit {
             writes: self.writes,
             ledger: self.ledger.into_iter().collect(),
             episodes: self.episode.into_iter().collect(),
             outbox,
+            filings,
             audit: vec![entry],
             ..Commit::default()
         };

@@ -1,5 +1,5 @@
 //! The codes under which outcomes are filed: `mappings/outcome/entries.csv`, one line an event,
-//! compiled in and checked.
+//! compiled in and checked. Measures have their codes in `mappings/outcome/measures.csv`.
 
 use std::sync::LazyLock;
 
@@ -11,19 +11,7 @@ const FILE: &str = "mappings/outcome/entries.csv";
 /// Its text.
 const TEXT: &str = include_str!("../../mappings/outcome/entries.csv");
 /// The events that must each have a line.
-const EVENTS: [&str; 11] = [
-    "accepted",
-    "declined",
-    "returned",
-    "closed",
-    "swemwbs",
-    "swemwbs-metric",
-    "ons4",
-    "ons4-satisfaction",
-    "ons4-worthwhile",
-    "ons4-happiness",
-    "ons4-anxiety",
-];
+const EVENTS: [&str; 4] = ["accepted", "declined", "returned", "closed"];
 
 /// One line: the code of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,18 +93,17 @@ mod tests {
         let national = |event| code(event).map(|code| (code.code.as_str(), code.system.as_str()));
         assert_eq!(national("accepted"), Some(("871731000000106", SNOMED)));
         assert_eq!(national("declined"), Some(("871711000000103", SNOMED)));
-        assert_eq!(national("swemwbs"), Some(("718466001", SNOMED)));
-        assert_ne!(national("swemwbs-metric").map(|(_, system)| system), Some(SNOMED));
+        assert_ne!(national("closed").map(|(_, system)| system), Some(SNOMED));
     }
 
     #[test]
     fn faults_have_their_line() {
         let planted = TEXT
             .replace("871731000000106", "871731000000107")
-            .replace("ons4-anxiety,", "ons4-worry,")
+            .replace("closed,episode", "shut,episode")
             .replace("declined,8717", "accepted,8717");
         let faults = parse("f.csv", &planted).err().unwrap_or_default();
         let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
-        assert_eq!(lines, [2, 3, 12, 1, 1]);
+        assert_eq!(lines, [2, 3, 5, 1, 1]);
     }
 }

@@ -2,16 +2,18 @@
 //! the pool through FHIR.
 //!
 //! One file a kind of outcome; `state` is the Task's state machine, `entries` the codes under which
-//! outcomes are filed, `measure` the scores. Everything that one outcome changes is one commit.
-//! Not here: plans, referrals onward, measures other than SWEMWBS and ONS4.
+//! outcomes are filed, `measure` the table of measures. Everything that one outcome changes is one
+//! commit. Not here: plans, referrals onward.
 
 mod change;
 mod check;
 mod contact;
+mod context;
 pub mod entries;
 mod journey;
 mod kept;
 pub mod measure;
+pub mod paired;
 mod response;
 mod score;
 pub mod state;
