@@ -92,3 +92,177 @@ impl Loop {
         self.house.ledger(&self.to.referral).await.0
     }
 }
+
+#[tokio::test]
+async fn the_loop_closes_by_infrastructure_and_business_acknowledgements() {
+    let Some(mut all) = begun(&["update-record"], |_, _| {}).await else { return };
+    all.collected(2).await;
+    assert_eq!(all.states().await, [FilingState::Sent, FilingState::Sent]);
+    assert_eq!(all.ledger().await, "open");
+    let messages = all.gp.messages();
+    for one in &messages {
+        all.gp.says(one, Infrastructure, Accepted, &[]).await;
+    }
+    all.look().await;
+    assert_eq!(all.states().await, [FilingState::Received, FilingState::Received]);
+    all.gp.says(&messages[0], Business, Accepted, &[]).await;
+    all.look().await;
+    assert_eq!(all.ledger().await, "open", "one of two is in the record");
+    all.gp.says(&messages[1], Business, Accepted, &[]).await;
+    all.look().await;
+    assert_eq!(all.states().await, [FilingState::Filed, FilingState::Filed]);
+    assert_eq!(all.ledger().await, "closed");
+    let filed: Vec<&str> = all.gp.record.iter().map(|(_, code)| code.as_str()).collect();
+    assert_eq!(filed, ["871731000000106", "episode-closed"]);
+    assert!(all.house.gateway.store.holds().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_or_late_infrastructure_acknowledgement_delays_nothing() {
+    let Some(mut all) = begun(&["update-record"], |_, _| {}).await else { return };
+    all.collected(2).await;
+    let messages = all.gp.messages();
+    for one in &messages {
+        all.gp.says(one, Business, Accepted, &[]).await;
+    }
+    all.look().await;
+    assert_eq!(all.ledger().await, "closed");
+    all.gp.says(&messages[0], Infrastructure, Accepted, &[]).await;
+    all.look().await;
+    assert_eq!(all.states().await, [FilingState::Filed, FilingState::Filed], "a late one takes nothing back");
+}
+
+#[tokio::test]
+async fn acknowledgements_said_twice_count_once() {
+    let Some(mut all) = begun(&["update-record"], |_, _| {}).await else { return };
+    all.collected(2).await;
+    for _ in 0..2 {
+        all.gp.accepts_all().await;
+    }
+    all.look().await;
+    let once = all.filings().await;
+    assert_eq!(all.ledger().await, "closed");
+    all.gp.accepts_all().await;
+    all.look().await;
+    assert_eq!(all.filings().await, once);
+    assert_eq!(all.gp.record.len(), 2);
+}
+
+#[tokio::test]
+async fn a_missing_acknowledgement_is_told_and_a_late_one_still_closes() {
+    let Some(mut all) = begun(&["update-record"], |_, _| {}).await else { return };
+    all.collected(2).await;
+    for one in all.gp.messages() {
+        all.gp.says(&one, Infrastructure, Accepted, &[]).await;
+    }
+    all.look().await;
+    // The same store with a clock that has moved on past every deadline.
+    let later = all.house.gateway.clock.now() + SignedDuration::from_hours(24 * 30);
+    all.house.gateway.clock = Clock::fixed(later);
+    let _sweeping = all.house.runs();
+    pool::until("somebody is told", async || all.filings().await.iter().all(|filing| filing.overdue)).await;
+    assert_eq!(all.ledger().await, "open");
+    for one in all.gp.messages() {
+        all.gp.says(&one, Business, Accepted, &[]).await;
+    }
+    all.look().await;
+    assert_eq!(all.ledger().await, "closed");
+}
+
+#[tokio::test]
+async fn a_refused_message_goes_by_the_next_route_and_is_filed_once() {
+    let Some(mut all) = begun(&["update-record", "send-document"], |_, _| {}).await else { return };
+    all.collected(2).await;
+    let first = all.gp.messages();
+    all.gp.says(&first[0], Infrastructure, Refused, &["20010"]).await;
+    all.gp.says(&first[1], Infrastructure, Accepted, &[]).await;
+    all.gp.says(&first[1], Business, Accepted, &[]).await;
+    all.look().await;
+    all.collected(3).await;
+    let document = all.gp.messages()[2].clone();
+    assert_eq!(document.workflow, "GPCONNECT_SEND_DOCUMENT");
+    assert_eq!(document.key, first[0].key, "the same outcome under the same key");
+    all.gp.says(&document, Infrastructure, Accepted, &[]).await;
+    all.gp.says(&document, Business, Accepted, &[]).await;
+    all.look().await;
+    assert_eq!(all.states().await, [FilingState::FiledWithoutCode, FilingState::Filed]);
+    assert_eq!(all.ledger().await, "closed");
+}
+
+#[tokio::test]
+async fn a_person_who_is_not_there_needs_a_person() {
+    let Some(mut all) = begun(&["update-record", "send-document"], |_, _| {}).await else { return };
+    all.collected(2).await;
+    for one in all.gp.messages() {
+        all.gp.says(&one, Infrastructure, Accepted, &[]).await;
+        all.gp.says(&one, Business, Refused, &["30003"]).await;
+    }
+    all.look().await;
+    assert_eq!(all.states().await, [FilingState::NeedsPerson, FilingState::NeedsPerson]);
+    assert_eq!(all.ledger().await, "open");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    all.gp.collects().await;
+    assert_eq!(all.gp.messages().len(), 2, "no other route is tried: the person moved");
+}
+
+#[tokio::test]
+async fn not_now_is_sent_again_as_the_same_message() {
+    let Some(mut all) = begun(&["update-record"], |_, _| {}).await else { return };
+    all.collected(2).await;
+    let first = all.gp.messages()[0].clone();
+    all.gp.says(&first, Infrastructure, Transient, &[]).await;
+    all.look().await;
+    for _ in 0..200 {
+        all.gp.collects().await;
+        if all.gp.collected.len() > 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!((all.gp.collected.len(), all.gp.messages().len()), (3, 2));
+    all.gp.accepts_all().await;
+    all.look().await;
+    assert_eq!((all.ledger().await, all.gp.record.len()), ("closed", 2));
+}
+
+#[tokio::test]
+async fn an_uncollected_message_comes_back_after_five_days_and_is_seen() {
+    let Some(mut all) = begun(&["update-record"], |_, _| {}).await else { return };
+    let sent = async || all.filings().await.iter().all(|filing| filing.state == FilingState::Sent);
+    pool::until("both are sent", sent).await;
+    let client = all.sandbox.client(MAILBOX);
+    let waiting = client.inbox(None, Clock::System.now()).await.unwrap().messages;
+    for id in &waiting {
+        all.sandbox.report(GATEWAY, "14", id).await;
+    }
+    all.look().await;
+    assert_eq!(all.states().await, [FilingState::Rejected, FilingState::Rejected]);
+    let why = all.filings().await[0].why.clone();
+    assert!(why.contains("14"), "{why}");
+    assert_eq!(all.ledger().await, "open");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_send_whose_answer_is_lost_is_filed_once() {
+    let mut way = None;
+    let started = begun(&["update-record"], |config, sandbox| {
+        let url = sandbox.url.clone();
+        let lossy = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(lossy::Lossy::to(&url)));
+        lossy.lose.store(2, Ordering::SeqCst);
+        config.mesh.url = lossy.url.clone();
+        config.mesh.timeout_ms = 500;
+        way = Some(lossy);
+    });
+    let Some(mut all) = started.await else { return };
+    all.collected(2).await;
+    pool::until("both are known to be sent", async || {
+        all.filings().await.iter().all(|filing| filing.state == FilingState::Sent && !filing.messages.is_empty())
+    })
+    .await;
+    all.collected(2).await;
+    assert!(all.gp.collected.len() > 2, "the lost ones were sent again");
+    assert_eq!(way.unwrap().lose.load(Ordering::SeqCst), 0);
+    all.gp.accepts_all().await;
+    all.look().await;
+    assert_eq!((all.ledger().await, all.gp.record.len()), ("closed", 2));
+}
