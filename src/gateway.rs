@@ -194,7 +194,11 @@ pub fn public_key_path(config: &Config) -> Option<PathBuf> {
     key_path(config).map(|path| path.with_extension("pub"))
 }
 
-fn signer(config: &Config) -> Result<Signer, OpenFault> {
+/// The log's signing key, made where there is none.
+///
+/// # Errors
+/// See [`OpenFault`].
+pub fn signer(config: &Config) -> Result<Signer, OpenFault> {
     let Some(path) = key_path(config) else {
         let text = "audit.key_file: a PostgreSQL store needs a signing key that all its gateways share".to_owned();
         return Err(OpenFault::Config(vec![Fault { file: "the configuration".into(), line: 0, text }]));

@@ -12,6 +12,7 @@ pub mod dates;
 pub mod evaluation;
 pub mod ids;
 pub mod index;
+pub mod ledger;
 pub mod logical;
 pub mod measure;
 pub mod message;
