@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod capability;
 pub mod check;
 pub mod collection;
+pub mod communication;
 pub mod dates;
 pub mod evaluation;
 pub mod ids;

@@ -1,5 +1,6 @@
 //! `place.toml` and the CSV files as rows. What they must be true of each other is `check`'s.
 
+use super::clocks::Clocks;
 use super::input::Sex;
 use super::people::{Absence, Venue, Worker, shifts};
 use super::place::{Capacity, Desk, Equity, Network, Place, PlaceFiles, Pool, Practice, Serves, Tables};
@@ -33,6 +34,9 @@ pub const PLACE_KEYS: &[Key] = &[
     key("equity.decile_file", Shape::Name, false),
     key("equity.release", Shape::Name, false),
     key("equity.hide_below", Shape::Whole(2, 1000), false),
+    key("clocks.reminder_percent", Shape::Whole(1, 99), false),
+    key("clocks.escalate_after_days", Shape::Whole(1, 250), false),
+    key("clocks.return_after_days", Shape::Whole(0, 250), false),
     key("restricted.pool", Shape::Name, true),
     key("restricted.name", Shape::Name, true),
     key("restricted.owner", Shape::Name, true),
@@ -100,6 +104,14 @@ fn from_settings(good: &[Setting]) -> Place {
             decile_file: text("equity.decile_file"),
             release: text("equity.release"),
             hide_below: number("equity.hide_below"),
+        },
+        clocks: {
+            let usual = Clocks::default();
+            Clocks {
+                reminder_percent: given("clocks.reminder_percent", usual.reminder_percent),
+                escalate_after_days: given("clocks.escalate_after_days", usual.escalate_after_days),
+                return_after_days: given("clocks.return_after_days", usual.return_after_days),
+            }
         },
         districts: value("districts").and_then(toml::Value::as_bool).unwrap_or(false),
         rows: Tables { desks: own.map(|key| desk(&format!("desks[{key}]"), key)).collect(), ..Tables::default() },
