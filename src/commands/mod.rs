@@ -26,6 +26,7 @@ mod progress;
 mod route;
 mod serve;
 mod token;
+mod writeback;
 
 pub use failure::Failure;
 
@@ -66,6 +67,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     Audit(audit::Audit),
     Token(token::Token),
+    Writeback(writeback::Writeback),
 }
 
 /// Runs the command that the process was started with.
@@ -96,5 +98,6 @@ async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
         Command::Evaluate(command) => command.run(options).await,
         Command::Audit(command) => command.run(options).await,
         Command::Token(command) => command.run(options).await,
+        Command::Writeback(command) => command.run(options).await,
     }
 }
