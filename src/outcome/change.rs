@@ -15,7 +15,7 @@ use crate::referral::Gateway;
 use crate::rejection::Rejection;
 use crate::store::commit::{Commit, Episode, LedgerRow, OutboxRow, ResourceWrite};
 use crate::store::filing::Filing;
-use crate::store::{Store, StoreError, Stored};
+use crate::store::{Store, StoreError, Stored, countdown};
 
 /// What the ledger says a referral waits for when its outcome is on the way to the practice.
 const PRACTICE_SYSTEM: &str = "practice-system";
@@ -89,11 +89,13 @@ impl<'a> Change<'a> {
             lineage: String::new(),
         };
         let entry = self.entry(caller, write);
+        let contact = self.contact();
         let mut outbox = self.deliveries(gateway);
         let filings = self.filed.iter().filter_map(Filing::queued).collect();
         outbox.extend(self.filed);
         let commit = Commit {
-            writes: self.writes,
+            countdowns: contact.into_iter().collect(),
+            writes: self.writes.into_iter().chain(write.also.iter().cloned()).collect(),
             ledger: self.ledger.into_iter().collect(),
             episodes: self.episode.into_iter().collect(),
             outbox,
@@ -104,6 +106,21 @@ impl<'a> Change<'a> {
         gateway.store.commit(commit).await?;
         delivery::wake();
         Ok(answer)
+    }
+
+    /// The first finished contact, the person's answer or the end stops the clock.
+    fn contact(&self) -> Option<countdown::Change> {
+        let why = self.writes.iter().find_map(|write| {
+            let body: Value = serde_json::from_slice(&write.body).ok()?;
+            match (write.kind.as_str(), body["status"].as_str()?) {
+                ("Encounter", "finished") => Some("first contact"),
+                ("Task", "requested" | "received") => None,
+                ("Task", "accepted" | "in-progress" | "on-hold") => Some("the person accepted"),
+                ("Task", _) => Some("ended"),
+                _ => None,
+            }
+        })?;
+        Some(countdown::Change::Stop { referral: self.journey.episode.id.clone(), at: self.at, why })
     }
 
     /// Subscribers are told of the Task and of everything else, each under its own event.

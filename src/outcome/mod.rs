@@ -25,6 +25,7 @@ use crate::access::Caller;
 use crate::referral::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::Stored;
+use crate::store::commit::ResourceWrite;
 
 /// What a caller asks to write.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +40,8 @@ pub struct Write {
     pub if_match: Option<u32>,
     /// `X-Request-Id`, for the audit entry; empty where there is none.
     pub request: String,
+    /// What is committed with it: the gateway's own notices.
+    pub also: Vec<ResourceWrite>,
 }
 
 /// Records what a pool did for one of its own Tasks, in one commit, audit entry included.

@@ -5,7 +5,9 @@
 //! place") and checked whole; [`route`] decides; [`Decision`] is the record of it. Filling
 //! [`RouteInput`] from a referral is `referral`'s, clocks and re-routing too.
 
+pub mod calendar;
 mod check;
+mod clocks;
 mod engine;
 mod files;
 mod index;
@@ -21,6 +23,8 @@ mod spans;
 mod suit;
 mod words;
 
+pub use calendar::Calendar;
+pub use clocks::{Clocks, Plan};
 pub use engine::route;
 pub use input::{ByHand, Day, Decision, Loads, RouteInput, Sex, Source};
 pub use overlay::Overlay;

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::check;
+use super::clocks::Clocks;
 pub use super::files::{FILES, OPTIONAL, PlaceFiles};
 use super::index::Index;
 use super::people::{Absence, Venue, Worker};
@@ -35,6 +36,8 @@ pub struct Place {
     pub capacity: Capacity,
     /// True when the rules may ask for the outward part of the postcode.
     pub districts: bool,
+    /// Reminders, escalation and return.
+    pub clocks: Clocks,
     /// SHA-256 of the files, first 12 hex digits.
     pub version: String,
     pub(super) rows: Tables,
