@@ -75,8 +75,12 @@ fn country() -> Place {
     );
     let mut rules = String::new();
     for n in 0..20 {
-        write!(rules, "[[rule]]\nname = \"r{n}\"\nwhen.practice = \"{}\"\nwhen.age = \"65+\"\nto.pools = [\"pool-{n}\"]\n", ods(n))
-            .unwrap();
+        write!(
+            rules,
+            "[[rule]]\nname = \"r{n}\"\nwhen.practice = \"{}\"\nwhen.age = \"65+\"\nto.pools = [\"pool-{n}\"]\n",
+            ods(n)
+        )
+        .unwrap();
     }
     rules.push_str("[[rule]]\nname = \"own\"\nwhy = \"Each network has its own.\"\nto.own = \"network\"\n");
     files.texts.insert("routing.toml".to_owned(), rules);
