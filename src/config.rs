@@ -57,6 +57,7 @@ pub struct Config {
     pub outcome: Outcome,
     #[serde(default)]
     pub writeback: Writeback,
+    pub mesh: Mesh,
     pub audit: Audit,
     pub access: Access,
     pub log: Log,
@@ -275,6 +276,33 @@ mod sections {
         pub base_url: String,
         #[serde(default)]
         pub token_file: String,
+    }
+
+    /// How a birth date is written in a MESH address by patient.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum BirthDateFormat {
+        Ddmmyyyy,
+        Yyyymmdd,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Mesh {
+        pub url: String,
+        pub mailbox: String,
+        pub password_file: String,
+        pub shared_key_file: String,
+        pub ca_file: String,
+        pub certificate_file: String,
+        pub key_file: String,
+        pub poll_seconds: u64,
+        pub page_messages: usize,
+        pub poll_messages_max: usize,
+        pub chunk_bytes_max: usize,
+        pub message_bytes_max: usize,
+        pub timeout_ms: u64,
+        pub birth_date_format: BirthDateFormat,
     }
 
     #[derive(Debug, Clone, Deserialize)]

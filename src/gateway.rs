@@ -167,7 +167,7 @@ fn against_place(config: &Config, place: &Place, at: &dyn Fn(&str) -> At) -> Vec
         }
     }
     for (index, practice) in config.writeback.practices.iter().enumerate() {
-        if !place.practices.iter().any(|known| known.ods == practice.ods) {
+        if !place.practices().iter().any(|known| known.ods == practice.ods) {
             let path = format!("writeback.practices[{index}].ods");
             faults.push(at(&path).fault(format!("{path}: {} does not know practice {}", place.name, practice.ods)));
         }

@@ -22,6 +22,7 @@ pub mod demo;
 pub mod fhir;
 pub mod gateway;
 pub mod ledger;
+pub mod nhs;
 pub mod rejection;
 pub mod runners;
 pub mod telemetry;

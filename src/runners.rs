@@ -1,5 +1,6 @@
-//! The background loops of a serving gateway: delivery, write-back, the watched folder. Each is bounded by its own
-//! queue's limits and ends, with its work under way done, when it is told to stop.
+//! The background loops of a serving gateway: delivery, write-back, the MESH inbox, the watched
+//! folder. Each is bounded by its own queue's limits and ends, with its work under way done, when it
+//! is told to stop.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::referral::Gateway;
-use crate::{delivery, intake, writeback};
+use crate::{delivery, intake, nhs, writeback};
 
 /// The running loops.
 #[derive(Debug)]
@@ -23,6 +24,9 @@ impl Runners {
         let mut running = JoinSet::new();
         running.spawn(delivery::run(gateway.clone(), until(stopped.clone())));
         running.spawn(writeback::run(gateway.clone(), until(stopped.clone())));
+        if !gateway.config.mesh.url.is_empty() {
+            running.spawn(nhs::mesh::inbox::run(gateway.clone(), stopped.clone()));
+        }
         running.spawn(intake::folder::watch(gateway.clone(), stopped));
         Self { stop, running }
     }

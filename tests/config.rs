@@ -56,8 +56,8 @@ fn ten_planted_faults_are_all_listed_with_file_and_line() {
     );
     let practices = at("config/sefton/practices.csv");
     let overlap = append(&practices, "N84001,42 Kingsway,U97058,2020-01-01,,invented,\n");
-    let pools = at("config/sefton/pools.csv");
-    let negative = plant(&pools, "FPE03,1.0", "FPE03,-1.0");
+    let workers = at("config/sefton/workers.csv");
+    let negative = plant(&workers, "bereavement,1.0", "bereavement,-1.0");
     let rules = at("mappings/emis-extract/referral.yaml");
     let element = plant(&rules, "to: priority", "to: prioritty");
     let column = plant(&rules, "from: obs.AssociatedText", "from: obs.AssociatedTextt");
@@ -72,7 +72,7 @@ fn ten_planted_faults_are_all_listed_with_file_and_line() {
         (file.clone(), base + 6, "delivery.receivers[0].secret_file"),
         (file.clone(), base + 13, "access.clients[0].pools"),
         (practices, overlap, "N84001 overlaps"),
-        (pools, negative, "negative"),
+        (workers, negative, "negative"),
         (rules.clone(), element, "prioritty"),
         (rules, column, "AssociatedTextt"),
         (table, code, ""),
@@ -172,5 +172,26 @@ fn a_place_must_be_there() {
     for name in ["atlantis", "../sefton", ""] {
         let ran = fingerpost(folder.path(), &["check"], &[("FINGERPOST__GATEWAY__PLACE", name)]).expect(2);
         assert!(ran.out.contains("gateway.place"), "{}", ran.out);
+    }
+}
+
+#[test]
+fn mesh_is_configured_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = copy(folder.path());
+    append(&file, "[mesh]\nurl = \"https://mesh.example\"\nkey_file = \"absent.key\"\npoll_seconds = 60\n");
+    plant(&file, "development", "production");
+    let run = fingerpost(folder.path(), &["check", "--config", "gateway.toml"], &[]);
+    let text = format!("{}{}", run.out, run.err);
+    for fault in [
+        "mesh.mailbox: must name the gateway's mailbox",
+        "mesh.password_file: must be named",
+        "mesh.shared_key_file: must be named",
+        "mesh.certificate_file: a certificate and its key are named together",
+        "mesh.certificate_file: must be named: MESH asks for a client certificate",
+        "mesh.poll_seconds: MESH allows one look into the inbox in 300 seconds",
+        "mesh.key_file: ",
+    ] {
+        assert!(text.contains(fault), "{fault} in {text}");
     }
 }

@@ -8,6 +8,8 @@ mod postgres;
 #[path = "support/store.rs"]
 mod support;
 
+#[path = "store/countdowns.rs"]
+mod countdowns;
 #[path = "store/faults.rs"]
 mod faults;
 #[path = "store/log.rs"]
@@ -62,6 +64,9 @@ on_both_engines! {
     standing::ignored_candidates_are_counted,
     standing::a_hold_made_again_is_one_hold,
     standing::a_person_has_one_open_episode,
+    countdowns::a_clock_goes_only_forward,
+    countdowns::many_changes_of_one_clock_at_once_end_the_same,
+    countdowns::a_persons_episodes_are_found_the_open_one_first,
     search::each_kind_of_test_narrows,
     search::the_index_follows_the_current_version,
     search::only_visible_resources_are_found,

@@ -11,6 +11,11 @@ use super::{Config, Fault, Role};
 /// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 pub const SECRET_BYTES_MIN: usize = 24;
 
+/// The shortest time between two looks into a MESH inbox that NHS England allows.
+const MESH_POLL_SECONDS_MIN: u64 = 300;
+/// The longest mailbox name.
+const MAILBOX_CHARS_MAX: usize = 100;
+
 /// Everything wrong between the settings.
 pub fn settings(loaded: &Loaded) -> Vec<Fault> {
     let mut check = Check { loaded, config: &loaded.config, faults: Vec::new() };
@@ -18,6 +23,7 @@ pub fn settings(loaded: &Loaded) -> Vec<Fault> {
     check.limits();
     check.receivers();
     check.practices();
+    check.mesh();
     check.clients();
     check.names();
     check.faults
@@ -186,6 +192,42 @@ impl Check<'_> {
             self.once(&mut seen, &path("ods"), practice.ods.as_str());
             self.peer(&path("base_url"), &practice.base_url);
             self.file(&path("token_file"), &practice.token_file);
+        }
+    }
+
+    fn mesh(&mut self) {
+        let mesh = &self.config.mesh;
+        self.pem("mesh.ca_file", &mesh.ca_file, "CERTIFICATE");
+        self.pem("mesh.certificate_file", &mesh.certificate_file, "CERTIFICATE");
+        self.pem("mesh.key_file", &mesh.key_file, "PRIVATE KEY");
+        self.file("mesh.password_file", &mesh.password_file);
+        self.file("mesh.shared_key_file", &mesh.shared_key_file);
+        if mesh.certificate_file.is_empty() != mesh.key_file.is_empty() {
+            let lacking = if mesh.key_file.is_empty() { "mesh.key_file" } else { "mesh.certificate_file" };
+            self.fault(lacking, "a certificate and its key are named together");
+        }
+        if mesh.url.is_empty() {
+            return;
+        }
+        self.peer("mesh.url", &mesh.url);
+        let named = mesh.mailbox.len() <= MAILBOX_CHARS_MAX && mesh.mailbox.bytes().all(|b| b.is_ascii_alphanumeric());
+        if mesh.mailbox.is_empty() || !named {
+            self.fault("mesh.mailbox", "must name the gateway's mailbox: letters and digits");
+        }
+        for (path, file) in
+            [("mesh.password_file", &mesh.password_file), ("mesh.shared_key_file", &mesh.shared_key_file)]
+        {
+            if file.is_empty() {
+                self.fault(path, "must be named: without it nothing can be sent or fetched");
+            }
+        }
+        if !self.config.is_development() {
+            if mesh.certificate_file.is_empty() {
+                self.fault("mesh.certificate_file", "must be named: MESH asks for a client certificate");
+            }
+            if mesh.poll_seconds < MESH_POLL_SECONDS_MIN {
+                self.fault("mesh.poll_seconds", "MESH allows one look into the inbox in 300 seconds");
+            }
         }
     }
 

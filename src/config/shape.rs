@@ -18,6 +18,8 @@ pub enum Shape {
     Name,
     /// A list of texts.
     Texts,
+    /// One text or a list of texts, each not empty and at least one.
+    Words,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A list of these words, each named with or without what follows a full stop.
@@ -63,6 +65,7 @@ impl Shape {
             Self::Number(least, most) => number(value, least, most),
             Self::Flag => value.as_bool().map(|_| ()).ok_or_else(|| wanted("true or false", value)),
             Self::Texts => texts(value).map(|_| ()),
+            Self::Words => words(value),
             Self::OdsList => texts(value)?.into_iter().try_for_each(ods),
             Self::WordsOf(words) => texts(value)?.into_iter().try_for_each(|text| {
                 let first = text.split('.').next().unwrap_or(text);
@@ -96,7 +99,9 @@ impl Shape {
     /// A value of this shape for where a faulty one was left out.
     pub fn stand_in(self) -> toml::Value {
         match self {
-            Self::Texts | Self::OdsList | Self::WordsOf(_) | Self::Addresses => toml::Value::Array(Vec::new()),
+            Self::Texts | Self::Words | Self::OdsList | Self::WordsOf(_) | Self::Addresses => {
+                toml::Value::Array(Vec::new())
+            }
             Self::OneOf(words) => toml::Value::String(words.first().copied().unwrap_or("").to_owned()),
             Self::Whole(least, _) => toml::Value::Integer(least),
             Self::Number(least, _) => toml::Value::Float(least),
@@ -113,7 +118,7 @@ impl Shape {
             Self::Whole(..) => text.trim().parse().map_or_else(|_| as_text(), toml::Value::Integer),
             Self::Number(..) => text.trim().parse().map_or_else(|_| as_text(), toml::Value::Float),
             Self::Flag => text.trim().parse().map_or_else(|_| as_text(), toml::Value::Boolean),
-            Self::Texts | Self::OdsList | Self::WordsOf(_) | Self::Addresses => {
+            Self::Texts | Self::Words | Self::OdsList | Self::WordsOf(_) | Self::Addresses => {
                 let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 toml::Value::Array(parts.map(|part| toml::Value::String(part.to_owned())).collect())
             }
@@ -151,6 +156,15 @@ fn number(value: &toml::Value, least: f64, most: f64) -> Result<(), String> {
 fn texts(value: &toml::Value) -> Result<Vec<&str>, String> {
     let list = value.as_array().ok_or_else(|| wanted("a list of texts", value))?;
     list.iter().map(|item| item.as_str().ok_or_else(|| wanted("a list of texts", item))).collect()
+}
+
+fn words(value: &toml::Value) -> Result<(), String> {
+    let list = match value.as_str() {
+        Some(text) => vec![text],
+        None => texts(value)?,
+    };
+    let named = !list.is_empty() && list.iter().all(|text| !text.trim().is_empty());
+    if named { Ok(()) } else { Err("names nothing".into()) }
 }
 
 fn one_of(text: &str, words: &[&str]) -> Result<(), String> {

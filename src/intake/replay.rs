@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::audit::Agent;
+use crate::nhs::mesh;
 use crate::referral::{self, Channel, Gateway, Outcome, Received};
 use crate::rejection::{IssueType, Rejection};
 use crate::store::commit::{Cause, Hold};
@@ -14,6 +15,9 @@ use crate::store::commit::{Cause, Hold};
 pub async fn replay(gateway: &Gateway, hold: &Hold) -> Result<String, Rejection> {
     if hold.channel == Channel::EmisExtract.word() {
         return super::emis::replay(gateway, hold).await;
+    }
+    if hold.channel == mesh::CHANNEL {
+        return mesh::replay(gateway, hold).await;
     }
     let received = received(gateway, hold).await?;
     let answer = referral::process(gateway, received).await?;
@@ -32,6 +36,9 @@ pub async fn replay(gateway: &Gateway, hold: &Hold) -> Result<String, Rejection>
 pub async fn rehearse(gateway: &Gateway, hold: &Hold) -> Result<String, Rejection> {
     if hold.channel == Channel::EmisExtract.word() {
         return super::emis::rehearse(gateway, hold).await;
+    }
+    if hold.channel == mesh::CHANNEL {
+        return mesh::rehearse(gateway, hold).await;
     }
     let received = received(gateway, hold).await?;
     referral::rehearse(gateway, &received).await

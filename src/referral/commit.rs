@@ -248,6 +248,7 @@ impl Draft {
             nhs_number: routed.matched.person.nhs_number.as_str().to_owned(),
             task: self.ids.task.clone(),
             pool: decision.pool.clone(),
+            worker: decision.worker.clone().unwrap_or_default(),
             open: true,
         })
     }

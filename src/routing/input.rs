@@ -131,6 +131,26 @@ pub enum Day {
     Sun,
 }
 
+impl Day {
+    /// The week.
+    pub const ALL: [Self; 7] = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
+
+    /// Reads a day by its code, `mon`.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|day| day.code() == code)
+    }
+
+    /// FHIR's code, `mon`.
+    pub fn code(self) -> &'static str {
+        ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][self as usize]
+    }
+
+    /// Its English name, `Monday`.
+    pub fn name(self) -> &'static str {
+        ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"][self as usize]
+    }
+}
+
 /// How busy everyone is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loads {
@@ -138,6 +158,8 @@ pub struct Loads {
     pub pools: HashMap<String, u64>,
     /// Open episodes of each link worker, by their id, where the pool has said who has them.
     pub workers: HashMap<String, u64>,
+    /// Days that people wait at each pool for their first contact, where somebody measures it.
+    pub waiting_days: HashMap<String, u32>,
 }
 
 impl Loads {
@@ -154,7 +176,7 @@ impl Loads {
 
 impl<const N: usize> From<[(&str, u64); N]> for Loads {
     fn from(pools: [(&str, u64); N]) -> Self {
-        Self { pools: pools.map(|(id, open)| (id.to_owned(), open)).into(), workers: HashMap::new() }
+        Self { pools: pools.map(|(id, open)| (id.to_owned(), open)).into(), ..Self::default() }
     }
 }
 

@@ -1,13 +1,20 @@
 //! Practice -> PCN -> link-worker pool. Pure: reference data, caseloads and the date come in.
 
 mod check;
+mod files;
+mod index;
 mod input;
+mod people;
 pub mod place;
+mod read;
 mod rows;
+mod rules;
 
 pub use input::{ByHand, Day, Decision, Loads, RouteInput, Sex, Source};
-pub use place::{Place, PlaceFiles, Pool};
+pub use people::{Absence, Shift, Venue, Worker};
+pub use place::{Capacity, Desk, Network, Place, PlaceFiles, Pool, Practice, Serves};
 pub use rows::Period;
+pub use rules::{Own, RULE_KEYS, Rule, To, When};
 
 /// Chooses the pool. Total and deterministic: the same place, caseloads and input give the same
 /// decision, whatever the order of rows. `loads` are the open episodes of each pool.
@@ -49,19 +56,21 @@ pub fn route(place: &Place, loads: &Loads, input: RouteInput) -> Decision {
 struct Candidate<'a> {
     pool: &'a Pool,
     caseload: u64,
+    fte_hundredths: u32,
+    room: u64,
     full: bool,
 }
 
 impl Candidate<'_> {
     /// Open episodes for each full-time link worker, without dividing; nobody's pool comes last.
     fn compare_load(&self, other: &Self) -> std::cmp::Ordering {
-        let (a, b) = (u128::from(self.pool.fte_hundredths), u128::from(other.pool.fte_hundredths));
+        let (a, b) = (u128::from(self.fte_hundredths), u128::from(other.fte_hundredths));
         let crossed = (u128::from(self.caseload) * b).cmp(&(u128::from(other.caseload) * a));
         (a == 0).cmp(&(b == 0)).then(crossed)
     }
 
     fn load(&self) -> String {
-        format!("{} open, room for {}", self.caseload, self.pool.room)
+        format!("{} open, room for {}", self.caseload, self.room)
     }
 }
 
@@ -100,15 +109,15 @@ impl<'a> Trail<'a> {
 
     fn open_pools(&mut self, network: &str, loads: &Loads) -> Vec<Candidate<'a>> {
         let mut open = Vec::new();
-        for pool in self.place.pools.iter().filter(|pool| pool.pcn == network) {
-            if !pool.period.holds(self.input.on) {
-                self.passed_over.push((pool.id.clone(), "not in force on that day".into()));
-            } else if !pool.open {
+        for pool in self.place.pools_serving(&Serves::Pcn(network.to_owned()), self.input.on) {
+            if !pool.open {
                 self.passed_over.push((pool.id.clone(), "takes no new referrals".into()));
             } else {
                 let caseload = loads.pool(&pool.id);
                 self.seen.push((pool.id.clone(), caseload));
-                open.push(Candidate { pool, caseload, full: caseload >= pool.room });
+                let fte_hundredths = self.place.fte_present(&pool.id, self.input.on);
+                let room = self.place.capacity.room(fte_hundredths);
+                open.push(Candidate { pool, caseload, fte_hundredths, room, full: caseload >= room });
             }
         }
         open

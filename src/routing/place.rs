@@ -1,51 +1,24 @@
-//! A place: its networks, practices, pools and employers, read from `config/<place>/`.
+//! A place: its networks, practices, pools, link workers and rules, read from `config/<place>/`.
 //!
-//! `place.toml`, `networks.csv`, `practices.csv`, `pools.csv`; what each column means stands in
-//! `config/README.md`. Rows are in force from `valid_from` to `valid_to`, both days included.
-//! Takes texts: reading files is the caller's.
+//! What each file and column means stands in `config/README.md`. Rows are in force from
+//! `valid_from` to `valid_to`, both days included. Takes texts: reading files is the caller's.
 
-use std::collections::BTreeMap;
-
-use aws_lc_rs::digest::{SHA256, digest};
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use super::check;
-use super::rows::{Period, Rows};
+pub use super::files::{FILES, OPTIONAL, PlaceFiles};
+use super::index::Index;
+use super::people::{Absence, Venue, Worker};
+pub use super::read::PLACE_KEYS;
+use super::rows::Period;
+use super::rules::Rule;
+use super::{read, rules};
 use crate::config::Fault;
-use crate::config::settings::{self, Key};
-use crate::config::shape::Shape;
 use crate::fhir::ids::OdsCode;
 
-/// The files of a place.
-pub const FILES: [&str; 4] = ["place.toml", "networks.csv", "practices.csv", "pools.csv"];
-
-/// The places compiled in: name, then its files in the order of [`FILES`].
-const SHIPPED: &[(&str, [&str; 4])] = &[(
-    "sefton",
-    [
-        include_str!("../../config/sefton/place.toml"),
-        include_str!("../../config/sefton/networks.csv"),
-        include_str!("../../config/sefton/practices.csv"),
-        include_str!("../../config/sefton/pools.csv"),
-    ],
-)];
-
-/// The keys of `place.toml`.
-pub const PLACE_KEYS: &[Key] = &[
-    Key { path: "name", shape: Shape::Name, required: true },
-    Key { path: "recipients", shape: Shape::OdsList, required: false },
-    Key { path: "capacity.yearly_per_fte", shape: Shape::Whole(1, 10_000), required: true },
-    Key { path: "capacity.weeks_open", shape: Shape::Whole(1, 52), required: true },
-    Key { path: "restricted.pool", shape: Shape::Name, required: true },
-    Key { path: "restricted.name", shape: Shape::Name, required: true },
-    Key { path: "restricted.owner", shape: Shape::Name, required: true },
-    Key { path: "unallocated.pool", shape: Shape::Name, required: true },
-    Key { path: "unallocated.name", shape: Shape::Name, required: true },
-    Key { path: "unallocated.owner", shape: Shape::Name, required: true },
-    Key { path: "unallocated.clock_hours", shape: Shape::Whole(1, 8760), required: true },
-];
-
-/// One place's reference data.
+/// One place's reference data and rules. The rows cannot be changed: [`Place::with_overlay`]
+/// makes another place, checked whole.
 #[derive(Debug, Clone, Default)]
 pub struct Place {
     /// The folder's name.
@@ -56,21 +29,52 @@ pub struct Place {
     pub recipients: Vec<OdsCode>,
     /// Where restricted and sensitive people's referrals go.
     pub restricted: Desk,
-    /// Where referrals go that no open pool of a network can take.
+    /// Where referrals go that no pool can take.
     pub unallocated: Desk,
-    /// Networks, by code; one code may have several rows, one after the other in time.
-    pub networks: Vec<Network>,
-    /// Practices and the networks that they were and are in.
-    pub practices: Vec<Practice>,
-    /// Pools, in the order of their ids.
-    pub pools: Vec<Pool>,
+    /// The year's figures.
+    pub capacity: Capacity,
+    /// True when the rules may ask for the outward part of the postcode.
+    pub districts: bool,
     /// SHA-256 of the files, first 12 hex digits.
     pub version: String,
+    pub(super) rows: Tables,
+    pub(super) index: Index,
+}
+
+/// The rows of all files, each table in the order of its keys and dates.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tables {
+    pub desks: Vec<Desk>,
+    pub networks: Vec<Network>,
+    pub practices: Vec<Practice>,
+    pub pools: Vec<Pool>,
+    pub workers: Vec<Worker>,
+    pub absences: Vec<Absence>,
+    pub venues: Vec<Venue>,
+    pub rules: Vec<Rule>,
+}
+
+/// People a full-time link worker sees in a year, and the weeks that an episode stays open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// People in a year.
+    pub yearly_per_fte: u32,
+    /// Weeks.
+    pub weeks_open: u32,
+}
+
+impl Capacity {
+    /// Open episodes that so many hundredths of full-time have room for.
+    pub fn room(&self, fte_hundredths: u32) -> u64 {
+        u64::from(fte_hundredths) * u64::from(self.yearly_per_fte) * u64::from(self.weeks_open) / (100 * 52)
+    }
 }
 
 /// A named queue that is no network's, with somebody who looks after it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Desk {
+    /// What rules call it: `restricted`, `unallocated`, or the NAME of `[desks.NAME]`.
+    pub key: String,
     /// Its id as a pool.
     pub pool: String,
     /// Its name.
@@ -79,6 +83,8 @@ pub struct Desk {
     pub owner: String,
     /// Hours within which the owner acts; 0: not set.
     pub clock_hours: u32,
+    /// The line in `place.toml` on which it begins.
+    pub line: usize,
 }
 
 /// A Primary Care Network.
@@ -103,66 +109,57 @@ pub struct Practice {
     pub name: String,
     /// The network; `None`: known to be in none.
     pub pcn: Option<String>,
+    /// The place's own grouping of practices, where it has one.
+    pub cluster: Option<String>,
     /// When this row is in force.
     pub period: Period,
     /// Its line.
     pub line: usize,
 }
 
-/// The link workers who take referrals for a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Whose referrals a pool takes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Serves {
+    /// A network's, by its code.
+    Pcn(String),
+    /// A cluster's, by its name.
+    Cluster(String),
+    /// The whole place's.
+    Place,
+}
+
+/// The link workers who take referrals for a network, a cluster or the place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     /// Its id.
     pub id: String,
     /// Its name.
     pub name: String,
-    /// The network it works for.
-    pub pcn: String,
+    /// Whose referrals it takes; nobody's own: only those that a rule, cover or overflow brings.
+    pub serves: Vec<Serves>,
     /// The organisation that employs the link workers.
     pub employer: String,
     /// The employer's ODS code, or an invented one.
     pub employer_code: OdsCode,
-    /// Link workers, in hundredths of full-time.
-    pub fte_hundredths: u32,
-    /// Open episodes it has room for.
-    pub room: u64,
+    /// Open episodes that it never goes over; `None`: only the soft room of the year's figures.
+    pub limit: Option<u32>,
+    /// Pools that take what this one has no room for, first choice first; each consents.
+    pub overflow: Vec<String>,
+    /// Pools whose overflow this one consents to take.
+    pub takes_overflow_from: Vec<String>,
+    /// Pools that stand in when nobody suitable is at work here, nearest first.
+    pub cover: Vec<String>,
+    /// True when it works with interpreters (a language line).
+    pub interpreter: bool,
+    /// Working days to the first contact; `None`: no clock.
+    pub first_contact_days: Option<u32>,
     /// False: takes no new referrals.
     pub open: bool,
     /// When this row is in force.
     pub period: Period,
-    /// Its line.
+    /// Its line; 0 when it came by FHIR.
     pub line: usize,
-}
-
-/// The texts of a place's files, and how to name them in faults.
-#[derive(Debug, Clone)]
-pub struct PlaceFiles {
-    /// Such as `config/sefton`.
-    pub folder: String,
-    /// File name to text.
-    pub texts: BTreeMap<String, String>,
-}
-
-impl PlaceFiles {
-    /// The files of a place that is compiled in.
-    pub fn shipped(name: &str) -> Option<Self> {
-        let (_, texts) = SHIPPED.iter().find(|(shipped, _)| *shipped == name)?;
-        let texts = FILES.iter().zip(texts).map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
-        Some(Self { folder: format!("config/{name}"), texts })
-    }
-
-    /// The names of the places that are compiled in.
-    pub fn shipped_names() -> Vec<&'static str> {
-        SHIPPED.iter().map(|(name, _)| *name).collect()
-    }
-
-    fn path(&self, file: &str) -> String {
-        format!("{}/{file}", self.folder)
-    }
-
-    fn text(&self, file: &str) -> &str {
-        self.texts.get(file).map_or("", String::as_str)
-    }
 }
 
 impl Place {
@@ -179,155 +176,154 @@ impl Place {
     /// against. Only [`Place::load`]'s result may be routed by.
     pub fn survey(name: &str, files: &PlaceFiles) -> (Self, Vec<Fault>) {
         let mut faults = Vec::new();
-        for file in FILES.iter().filter(|file| !files.texts.contains_key(**file)) {
+        for file in FILES.iter().filter(|file| !OPTIONAL.contains(file) && !files.texts.contains_key(**file)) {
             faults.push(Fault { file: files.path(file), line: 1, text: "the file is missing".into() });
         }
-        let (mut place, capacity) = read_place(files, &mut faults);
+        let mut place = read::place(files, &mut faults);
         place.id = name.to_owned();
-        place.networks = read_networks(files, &mut faults);
-        place.practices = read_practices(files, &mut faults);
-        place.pools = read_pools(files, capacity, &mut faults);
-        place.version = version(files);
-        check::between(&place, &|file| files.path(file), &mut faults);
+        place.version = files.version();
+        read::tables(files, &mut place.rows, &mut faults);
+        place.rows.rules = rules::read(files, &mut faults);
+        place.settle(&|file| files.path(file), &mut faults);
+        (place, faults)
+    }
+
+    /// Sorts the rows, indexes them and adds what they get wrong of each other.
+    pub(super) fn settle(&mut self, path: &dyn Fn(&str) -> String, faults: &mut Vec<Fault>) {
+        let rows = &mut self.rows;
+        rows.networks.sort_by(|a, b| (&a.code, a.period.from, a.line).cmp(&(&b.code, b.period.from, b.line)));
+        rows.practices.sort_by(|a, b| (&a.ods, a.period.from, a.line).cmp(&(&b.ods, b.period.from, b.line)));
+        rows.pools.sort_by(|a, b| (&a.id, a.period.from, a.line).cmp(&(&b.id, b.period.from, b.line)));
+        rows.workers.sort_by(|a, b| (&a.id, &a.pool, a.period.from).cmp(&(&b.id, &b.pool, b.period.from)));
+        rows.absences.sort_by(|a, b| (&a.worker, a.period.from).cmp(&(&b.worker, b.period.from)));
+        rows.venues.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
+        self.index = Index::of(&self.rows);
+        check::between(self, path, faults);
         faults.sort();
         faults.dedup();
-        (place, faults)
+    }
+
+    /// Networks, by code; one code may have several rows, one after the other in time.
+    pub fn networks(&self) -> &[Network] {
+        &self.rows.networks
+    }
+
+    /// Practices and the networks that they were and are in.
+    pub fn practices(&self) -> &[Practice] {
+        &self.rows.practices
+    }
+
+    /// Pools, by id; one id may have several rows, one after the other in time.
+    pub fn pools(&self) -> &[Pool] {
+        &self.rows.pools
+    }
+
+    /// Link workers, by id; one id may have several rows.
+    pub fn workers(&self) -> &[Worker] {
+        &self.rows.workers
+    }
+
+    /// Absences, by link worker and date.
+    pub fn absences(&self) -> &[Absence] {
+        &self.rows.absences
+    }
+
+    /// Places where pools see people, by id.
+    pub fn venues(&self) -> &[Venue] {
+        &self.rows.venues
+    }
+
+    /// The rules, in their order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rows.rules
+    }
+
+    /// All desks: the restricted one, the unallocated one, then the place's own.
+    pub fn desks(&self) -> impl Iterator<Item = &Desk> {
+        [&self.restricted, &self.unallocated].into_iter().chain(&self.rows.desks)
+    }
+
+    /// The desk that is this pool.
+    pub fn desk(&self, pool: &str) -> Option<&Desk> {
+        self.desks().find(|desk| desk.pool == pool)
     }
 
     /// A practice as it stands on a day; `None`: this place does not know it.
     pub fn practice(&self, ods: &OdsCode, on: Date) -> Option<&Practice> {
-        self.practices.iter().find(|practice| practice.ods == *ods && practice.period.holds(on))
+        let rows = &self.rows.practices[self.index.practices.get(ods)?.clone()];
+        rows.iter().find(|practice| practice.period.holds(on))
     }
 
     /// A network as it stands on a day.
     pub fn network(&self, code: &str, on: Date) -> Option<&Network> {
-        self.networks.iter().find(|network| network.code == code && network.period.holds(on))
+        let rows = &self.rows.networks[self.index.networks.get(code)?.clone()];
+        rows.iter().find(|network| network.period.holds(on))
     }
 
-    /// A pool by its id: the row in force on that day, or else the latest one.
+    /// A pool by its id: the row in force on that day, or else the latest one. No desk.
     pub fn pool(&self, id: &str, on: Date) -> Option<&Pool> {
-        let rows = || self.pools.iter().filter(|pool| pool.id == id);
-        rows().find(|pool| pool.period.holds(on)).or_else(|| rows().max_by_key(|pool| pool.period.from))
+        let rows = &self.rows.pools[self.index.pools.get(id)?.clone()];
+        rows.iter().find(|pool| pool.period.holds(on)).or_else(|| rows.last())
     }
 
     /// True for every id that a referral can be routed to.
     pub fn knows_pool(&self, id: &str) -> bool {
-        id == self.restricted.pool || id == self.unallocated.pool || self.pools.iter().any(|pool| pool.id == id)
+        self.index.pools.contains_key(id) || self.desk(id).is_some()
     }
 
-    /// The name of a pool, desk included.
+    /// The name of a pool, desk included: the latest one.
     pub fn pool_name(&self, id: &str) -> Option<&str> {
-        [&self.restricted, &self.unallocated]
-            .into_iter()
-            .find(|desk| desk.pool == id)
-            .map(|desk| desk.name.as_str())
-            .or_else(|| self.pools.iter().find(|pool| pool.id == id).map(|pool| pool.name.as_str()))
-    }
-}
-
-/// People a full-time link worker sees in a year, and the weeks that an episode stays open.
-#[derive(Clone, Copy)]
-struct Capacity {
-    yearly: u64,
-    weeks: u64,
-}
-
-fn read_place(files: &PlaceFiles, faults: &mut Vec<Fault>) -> (Place, Capacity) {
-    let path = files.path("place.toml");
-    let read = settings::read(&path, files.text("place.toml")).unwrap_or_else(|fault| {
-        faults.push(fault);
-        Vec::new()
-    });
-    let before = faults.len();
-    let present: Vec<String> = read.iter().map(|setting| setting.path.clone()).collect();
-    let good = settings::check(read, PLACE_KEYS, faults);
-    if before == faults.len() && files.texts.contains_key("place.toml") {
-        for key in PLACE_KEYS.iter().filter(|key| key.required && !present.iter().any(|path| path == key.path)) {
-            faults.push(Fault { file: path.clone(), line: 1, text: format!("has no {}", key.path) });
+        if let Some(desk) = self.desk(id) {
+            return Some(&desk.name);
         }
+        self.rows.pools[self.index.pools.get(id)?.clone()].last().map(|pool| pool.name.as_str())
     }
-    let value = |path: &str| good.iter().find(|setting| setting.path == path).map(|setting| &setting.value);
-    let text = |path: &str| value(path).and_then(toml::Value::as_str).unwrap_or("").to_owned();
-    let number = |path: &str| value(path).and_then(toml::Value::as_integer).and_then(|n| u32::try_from(n).ok());
-    let desk = |section: &str| Desk {
-        pool: text(&format!("{section}.pool")),
-        name: text(&format!("{section}.name")),
-        owner: text(&format!("{section}.owner")),
-        clock_hours: number(&format!("{section}.clock_hours")).unwrap_or(0),
-    };
-    let list = value("recipients").and_then(toml::Value::as_array).map_or([].as_slice(), Vec::as_slice);
-    let place = Place {
-        name: text("name"),
-        recipients: list.iter().filter_map(|code| OdsCode::parse(code.as_str()?).ok()).collect(),
-        restricted: desk("restricted"),
-        unallocated: desk("unallocated"),
-        ..Place::default()
-    };
-    let figure = |path: &str| u64::from(number(path).unwrap_or(0));
-    (place, Capacity { yearly: figure("capacity.yearly_per_fte"), weeks: figure("capacity.weeks_open") })
-}
 
-fn read_networks(files: &PlaceFiles, faults: &mut Vec<Fault>) -> Vec<Network> {
-    let path = files.path("networks.csv");
-    let mut out = Vec::new();
-    if files.texts.contains_key("networks.csv") {
-        let columns = ["code", "name", "valid_from", "valid_to", "basis", "note"];
-        Rows::new(&path, faults).each(files.text("networks.csv"), &columns, |rows, row| {
-            let (code, name) = (rows.named(row, "code"), rows.named(row, "name"));
-            if let Some(period) = rows.period(row) {
-                out.push(Network { code, name, period, line: row.line });
-            }
-        });
+    /// Working days to a pool's first contact on a day; `None`: a desk, or no clock is set.
+    pub fn first_contact_days(&self, pool: &str, on: Date) -> Option<u32> {
+        self.pool(pool, on)?.first_contact_days
     }
-    out
-}
 
-fn read_practices(files: &PlaceFiles, faults: &mut Vec<Fault>) -> Vec<Practice> {
-    let path = files.path("practices.csv");
-    let mut out = Vec::new();
-    if files.texts.contains_key("practices.csv") {
-        let columns = ["ods", "name", "pcn", "valid_from", "valid_to", "basis", "note"];
-        Rows::new(&path, faults).each(files.text("practices.csv"), &columns, |rows, row| {
-            let (ods, name, period) = (rows.ods(row, "ods"), rows.named(row, "name"), rows.period(row));
-            let pcn = Some(row.cell("pcn").to_owned()).filter(|code| !code.is_empty());
-            if let (Some(ods), Some(period)) = (ods, period) {
-                out.push(Practice { ods, name, pcn, period, line: row.line });
-            }
-        });
+    /// A link worker by id: a row in force on that day, or else the latest one.
+    pub fn worker(&self, id: &str, on: Date) -> Option<&Worker> {
+        let rows = || self.rows.workers.iter().filter(|worker| worker.id == id);
+        rows().find(|worker| worker.period.holds(on)).or_else(|| rows().max_by_key(|worker| worker.period.from))
     }
-    out
-}
 
-fn read_pools(files: &PlaceFiles, capacity: Capacity, faults: &mut Vec<Fault>) -> Vec<Pool> {
-    let path = files.path("pools.csv");
-    let mut out = Vec::new();
-    if !files.texts.contains_key("pools.csv") {
-        return out;
+    /// The pools for which a link worker works on a day, by id.
+    pub fn pools_of(&self, worker: &str, on: Date) -> Vec<&str> {
+        let rows = self.rows.workers.iter().filter(|row| row.id == worker && row.period.holds(on));
+        rows.map(|row| row.pool.as_str()).collect()
     }
-    let columns = ["id", "name", "pcn", "employer", "employer_code", "fte", "open", "valid_from", "valid_to", "note"];
-    Rows::new(&path, faults).each(files.text("pools.csv"), &columns, |rows, row| {
-        let (id, name) = (rows.named(row, "id"), rows.named(row, "name"));
-        let (pcn, employer) = (rows.named(row, "pcn"), rows.named(row, "employer"));
-        let (code, fte) = (rows.ods(row, "employer_code"), rows.hundredths(row, "fte"));
-        let (open, period) = (rows.flag(row, "open"), rows.period(row));
-        // Figures that are no figures count as none, so that what names the pool is not at fault too.
-        let fte_hundredths = fte.unwrap_or(0);
-        if let (Some(employer_code), Some(period)) = (code, period) {
-            let room = u64::from(fte_hundredths) * capacity.yearly * capacity.weeks / (100 * 52);
-            let line = row.line;
-            out.push(Pool { id, name, pcn, employer, employer_code, fte_hundredths, room, open, period, line });
-        }
-    });
-    out.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
-    out
-}
 
-/// The first 12 hex digits of the SHA-256 of all files with their names.
-fn version(files: &PlaceFiles) -> String {
-    let mut all = Vec::new();
-    for (name, text) in &files.texts {
-        all.extend_from_slice(format!("{name}\n{}\n", text.len()).as_bytes());
-        all.extend_from_slice(text.as_bytes());
+    /// The link workers of a pool who are in force on a day, by id, each with whether they are
+    /// at work (not absent).
+    pub fn crew(&self, pool: &str, on: Date) -> impl Iterator<Item = (&Worker, bool)> {
+        let all = self.index.crews.get(pool).map_or([].as_slice(), Vec::as_slice);
+        let rows = all.iter().filter_map(|row| self.rows.workers.get(*row as usize));
+        rows.filter(move |worker| worker.period.holds(on)).map(move |worker| (worker, !self.is_absent(worker, on)))
     }
-    digest(&SHA256, &all).as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+
+    /// True on a day of absence.
+    pub fn is_absent(&self, worker: &Worker, on: Date) -> bool {
+        let Some(rows) = self.index.absences.get(&worker.id) else { return false };
+        self.rows.absences[rows.clone()].iter().any(|absence| absence.period.holds(on))
+    }
+
+    /// Hundredths of full-time at work in a pool on a day.
+    pub fn fte_present(&self, pool: &str, on: Date) -> u32 {
+        self.crew(pool, on).filter(|(_, here)| *here).map(|(worker, _)| worker.fte_hundredths).sum()
+    }
+
+    /// Open episodes that a pool has room for on a day, by who is at work and the year's figures.
+    pub fn room(&self, pool: &str, on: Date) -> u64 {
+        self.capacity.room(self.fte_present(pool, on))
+    }
+
+    /// The pools in force on a day that serve a network, by id; open or not.
+    pub fn pools_serving(&self, serves: &Serves, on: Date) -> impl Iterator<Item = &Pool> {
+        let all = self.index.serving.get(serves).map_or([].as_slice(), Vec::as_slice);
+        let rows = all.iter().filter_map(|row| self.rows.pools.get(*row as usize));
+        rows.filter(move |pool| pool.period.holds(on))
+    }
 }

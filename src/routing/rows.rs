@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Fault;
 use crate::fhir::ids::OdsCode;
@@ -25,7 +26,7 @@ pub struct Row<'a> {
 }
 
 /// First and last day in force; no last day: still in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {
     /// The first day.
     pub from: Date,
@@ -38,6 +39,11 @@ impl Period {
     pub fn holds(&self, on: Date) -> bool {
         self.from <= on && self.to.is_none_or(|to| on <= to)
     }
+
+    /// True when a day is in both.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.to.is_none_or(|to| other.from <= to) && other.to.is_none_or(|to| self.from <= to)
+    }
 }
 
 impl Row<'_> {
@@ -45,6 +51,11 @@ impl Row<'_> {
     pub fn cell(&self, column: &str) -> &str {
         let index = self.columns.iter().position(|name| name == column);
         index.and_then(|index| self.cells.get(index)).unwrap_or("").trim()
+    }
+
+    /// The parts of a cell between semicolons, without empty ones.
+    pub fn list(&self, column: &str) -> Vec<String> {
+        self.cell(column).split(';').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 }
 
@@ -59,7 +70,8 @@ impl<'a> Rows<'a> {
         self.faults.push(Fault { file: self.file.to_owned(), line, text: text.into() });
     }
 
-    /// Calls `take` with each row whose header and length are right.
+    /// Calls `take` with each row whose header and length are right. A column whose name begins
+    /// with `?` in `columns` may be left out.
     pub fn each(&mut self, text: &str, columns: &[&str], mut take: impl FnMut(&mut Self, &Row<'_>)) {
         let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).flexible(true).from_reader(text.as_bytes());
         let header: Vec<String> = match reader.headers() {
@@ -92,13 +104,14 @@ impl<'a> Rows<'a> {
 
     fn header(&mut self, header: &[String], columns: &[&str]) -> bool {
         let mut good = true;
-        for column in columns.iter().filter(|column| !header.iter().any(|name| name == *column)) {
+        let required = columns.iter().filter(|column| !column.starts_with('?'));
+        for column in required.filter(|column| !header.iter().any(|name| name == *column)) {
             self.fault(1, format!("has no column {column}"));
             good = false;
         }
         let mut seen = BTreeSet::new();
         for name in header {
-            if !columns.contains(&name.as_str()) {
+            if !columns.iter().any(|column| column.trim_start_matches('?') == name) {
                 self.fault(1, format!("there is no such column: {name}"));
                 good = false;
             } else if !seen.insert(name) {
@@ -129,13 +142,29 @@ impl<'a> Rows<'a> {
 
     /// `valid_from` and `valid_to`.
     pub fn period(&mut self, row: &Row<'_>) -> Option<Period> {
-        let from = self.date(row, "valid_from")?;
-        let to = if row.cell("valid_to").is_empty() { None } else { Some(self.date(row, "valid_to")?) };
+        self.period_of(row, "valid_from", "valid_to")
+    }
+
+    /// The first and the last day by two columns; the last may be empty.
+    pub fn period_of(&mut self, row: &Row<'_>, first: &str, last: &str) -> Option<Period> {
+        let from = self.date(row, first)?;
+        let to = if row.cell(last).is_empty() { None } else { Some(self.date(row, last)?) };
         if to.is_some_and(|to| to < from) {
-            self.fault(row.line, "valid_to is before valid_from");
+            self.fault(row.line, format!("{last} is before {first}"));
             return None;
         }
         Some(Period { from, to })
+    }
+
+    /// A whole number of at most `most`; empty: none.
+    pub fn whole(&mut self, row: &Row<'_>, column: &str, most: u32) -> Option<u32> {
+        let text = row.cell(column);
+        let number = text.parse::<u32>().ok().filter(|number| *number <= most && !text.starts_with('+'));
+        if number.is_none() && !text.is_empty() {
+            let why = if text.starts_with('-') { "is negative" } else { "is not a whole number" };
+            self.fault(row.line, format!("{column} '{text}' {why} (0 to {most}, or empty)"));
+        }
+        number
     }
 
     fn date(&mut self, row: &Row<'_>, column: &str) -> Option<Date> {

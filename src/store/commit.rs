@@ -38,6 +38,8 @@ pub struct Commit {
     pub sent: Vec<OutboxResult>,
     /// Open or changed episodes.
     pub episodes: Vec<Episode>,
+    /// Clocks that begin, go on or stop.
+    pub countdowns: Vec<super::countdown::Change>,
     /// Audit entries, in order; appended to the Merkle log by this commit.
     pub audit: Vec<Entry>,
 }
@@ -336,6 +338,8 @@ pub struct Episode {
     pub task: String,
     /// The pool id.
     pub pool: String,
+    /// The link worker who has the person, or was suggested; empty where none is known.
+    pub worker: String,
     /// False once it is closed or returned.
     pub open: bool,
 }

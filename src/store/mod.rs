@@ -15,6 +15,7 @@
 //! - **Reads see commits.** A read that starts after a commit returned sees it.
 
 pub mod commit;
+pub mod countdown;
 pub mod fault;
 mod rows;
 pub mod staging;
@@ -315,6 +316,32 @@ impl Store {
     /// An episode by its ServiceRequest id.
     pub async fn episode(&self, id: &str) -> Result<Option<commit::Episode>, StoreError> {
         on!(self, engine => engine.episode(id).await)
+    }
+
+    /// Episodes of a person, at most `count`: the open one, then the others, the newest referral first.
+    pub async fn episodes_of(&self, nhs_number: &str, count: usize) -> Result<Vec<commit::Episode>, StoreError> {
+        on!(self, engine => engine.episodes_of(nhs_number, count).await)
+    }
+
+    /// Open episodes of each pool and link worker: `(pool, worker, count)`; the worker is empty
+    /// where none is known.
+    pub async fn workloads(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        on!(self, engine => engine.workloads().await)
+    }
+
+    /// The countdown of a referral, if it ever had one.
+    pub async fn countdown(&self, referral: &str) -> Result<Option<countdown::Countdown>, StoreError> {
+        on!(self, engine => engine.countdown(referral).await)
+    }
+
+    /// Countdowns of which something fell due at `now` or before, the longest due first.
+    pub async fn due_countdowns(&self, now: Timestamp, count: usize) -> Result<Vec<countdown::Countdown>, StoreError> {
+        on!(self, engine => engine.due_countdowns(now, count).await)
+    }
+
+    /// Countdowns that run, the nearest target first.
+    pub async fn running_countdowns(&self) -> Result<Vec<countdown::Countdown>, StoreError> {
+        on!(self, engine => engine.running_countdowns().await)
     }
 
     /// Open episodes of each pool: `(pool, count)`.

@@ -11,7 +11,7 @@ fn practice() -> OdsCode {
     OdsCode::parse("N84001").unwrap()
 }
 
-fn ledger(id: &str, state: LedgerState, seconds: i64) -> Commit {
+pub fn ledger(id: &str, state: LedgerState, seconds: i64) -> Commit {
     let row = LedgerRow {
         id: id.into(),
         message: Uuid::from_u128(1),
@@ -92,8 +92,8 @@ pub async fn a_hold_made_again_is_one_hold(url: String) {
 }
 
 fn episode(id: &str, person: &str, pool: &str, open: bool) -> Commit {
-    let episode =
-        Episode { id: id.into(), nhs_number: person.into(), task: format!("{id}-t"), pool: pool.into(), open };
+    let (id, nhs_number, task, pool) = (id.to_owned(), person.to_owned(), format!("{id}-t"), pool.to_owned());
+    let episode = Episode { id, nhs_number, task, pool, worker: String::new(), open };
     Commit { episodes: vec![episode], ..Commit::default() }
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::log::{self, Log};
 use super::plan::{Plan, State};
 use super::statements::{Lane, Sql};
-use super::{Postgres, ledger, outbox};
+use super::{Postgres, countdown, ledger, outbox};
 use crate::audit::Signer;
 use crate::store::StoreError;
 use crate::store::commit::{Commit, Committed};
@@ -285,9 +285,10 @@ async fn write_rest(lane: &Lane, signer: &Signer, plan: &Plan, accepted: &[&Comm
     let standing = ledger::Standing::of(accepted);
     let holds = ledger::Holds::of(accepted);
     let episodes = ledger::Episodes::of(accepted);
+    let countdowns = countdown::Countdowns::of(accepted);
     let outbox = outbox::Rows::of(accepted, &sizes);
     let signed = log.signed(signer);
-    let (versions, messages, standing, holds, episodes, outbox, log, committed) = tokio::join!(
+    let (versions, messages, standing, holds, episodes, countdowns, outbox, log, committed) = tokio::join!(
         lane.send(
             Sql::AddVersions,
             v.resource.len(),
@@ -297,12 +298,13 @@ async fn write_rest(lane: &Lane, signer: &Signer, plan: &Plan, accepted: &[&Comm
         standing.send(lane),
         holds.send(lane),
         episodes.send(lane),
+        countdowns.send(lane),
         outbox.send(lane),
         log.send(lane, &signed),
         lane.say("COMMIT"),
     );
     // The first fault is the cause; the server refuses all after it, the COMMIT included.
-    for result in [versions, messages, standing, holds, episodes, outbox, log, committed.map(|()| 0)] {
+    for result in [versions, messages, standing, holds, episodes, countdowns, outbox, log, committed.map(|()| 0)] {
         result?;
     }
     Ok(())

@@ -132,14 +132,15 @@ impl<'a> Episodes<'a> {
         let open: Vec<bool> = self.0.iter().map(|episode| episode.open).collect();
         let (id, person) = (texts(|episode| &episode.id), texts(|episode| &episode.nhs_number));
         let (task, pool) = (texts(|episode| &episode.task), texts(|episode| &episode.pool));
-        lane.send(Sql::PutEpisodes, open.len(), [&id, &person, &task, &pool, &open]).await
+        let worker: Vec<Cow<'_, str>> = self.0.iter().map(|episode| text(&episode.worker)).collect();
+        lane.send(Sql::PutEpisodes, open.len(), [&id, &person, &task, &pool, &open, &worker]).await
     }
 }
 
 const LEDGER: &str = "SELECT id, message, practice, state, since, waiting_on, received_at FROM ledger";
 const HOLD: &str =
     "SELECT id, cause, channel, received_at, source, practice, detail, count, referral, replay FROM hold";
-const EPISODE: &str = "SELECT id, nhs_number, task, pool, open FROM episode";
+const EPISODE: &str = "SELECT id, nhs_number, task, pool, open, worker FROM episode";
 
 fn read_ledger(row: &Row) -> Result<LedgerRow, StoreError> {
     Ok(LedgerRow {
@@ -169,13 +170,14 @@ fn read_hold(row: &Row) -> Result<Hold, StoreError> {
     })
 }
 
-fn read_episode(row: &Row) -> Result<Episode, StoreError> {
+pub(super) fn read_episode(row: &Row) -> Result<Episode, StoreError> {
     Ok(Episode {
         id: row.try_get(0).map_err(engine)?,
         nhs_number: row.try_get(1).map_err(engine)?,
         task: row.try_get(2).map_err(engine)?,
         pool: row.try_get(3).map_err(engine)?,
         open: row.try_get(4).map_err(engine)?,
+        worker: row.try_get(5).map_err(engine)?,
     })
 }
 

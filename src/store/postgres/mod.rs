@@ -16,6 +16,7 @@
 //! and never fewer than were there.
 
 mod connect;
+mod countdown;
 mod group;
 mod ledger;
 mod log;

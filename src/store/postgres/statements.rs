@@ -30,6 +30,8 @@ pub(super) enum Sql {
     Release,
     PutHolds,
     PutEpisodes,
+    PutCountdowns,
+    StopCountdowns,
     AddOutbox,
     AddEntries,
     AddReferences,
@@ -39,7 +41,7 @@ pub(super) enum Sql {
 }
 
 /// Each statement at its own place.
-const TEXTS: [(Sql, &str); 26] = [
+const TEXTS: [(Sql, &str); 28] = [
     (
         Sql::FindKeys,
         "SELECT scope, key, digest FROM door_key
@@ -131,10 +133,27 @@ const TEXTS: [(Sql, &str); 26] = [
     ),
     (
         Sql::PutEpisodes,
-        "INSERT INTO episode (id, nhs_number, task, pool, open)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[])
+        "INSERT INTO episode (id, nhs_number, task, pool, open, worker)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[])
          ON CONFLICT (id) DO UPDATE SET nhs_number = excluded.nhs_number, task = excluded.task,
-           pool = excluded.pool, open = excluded.open",
+           pool = excluded.pool, open = excluded.open, worker = excluded.worker",
+    ),
+    (
+        Sql::PutCountdowns,
+        "INSERT INTO countdown AS c (referral, pool, round, started, target, step, due, stopped, why)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::timestamptz[], $5::timestamptz[],
+           $6::smallint[], $7::timestamptz[], $8::timestamptz[], $9::text[])
+         ON CONFLICT (referral) DO UPDATE SET pool = excluded.pool, round = excluded.round,
+           started = excluded.started, target = excluded.target, step = excluded.step, due = excluded.due,
+           stopped = excluded.stopped, why = excluded.why
+         WHERE excluded.round > c.round
+           OR (excluded.round = c.round AND c.stopped IS NULL AND excluded.step >= c.step)",
+    ),
+    (
+        Sql::StopCountdowns,
+        "UPDATE countdown c SET due = NULL, stopped = n.stopped, why = n.why
+         FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS n (referral, stopped, why)
+         WHERE c.referral = n.referral AND c.stopped IS NULL",
     ),
     (
         Sql::AddOutbox,

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::log::Log;
-use super::{engine, ledger, outbox};
+use super::{countdown, engine, ledger, outbox};
 use crate::store::StoreError;
 use crate::store::commit::{Commit, Committed, DoorKey, Message, ResourceWrite};
 use crate::store::rows::{self, pack_index, unpack_index};
@@ -27,6 +27,9 @@ pub(super) fn commit(connection: &Connection, log: &mut Log, commit: &Commit) ->
     }
     for episode in &commit.episodes {
         ledger::episode(connection, episode)?;
+    }
+    for change in &commit.countdowns {
+        countdown::write(connection, change)?;
     }
     if let Some(message) = &commit.message {
         keep(connection, message, entry)?;

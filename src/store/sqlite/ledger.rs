@@ -97,19 +97,20 @@ pub(super) fn episode(connection: &Connection, episode: &Episode) -> Result<(), 
     }
     connection
         .prepare_cached(
-            "INSERT INTO episode (id, nhs_number, task, pool, open) VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO episode (id, nhs_number, task, pool, open, worker) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (id) DO UPDATE SET nhs_number = excluded.nhs_number, task = excluded.task,
-               pool = excluded.pool, open = excluded.open",
+               pool = excluded.pool, open = excluded.open, worker = excluded.worker",
         )
         .and_then(|mut sql| {
-            sql.execute(params![episode.id, episode.nhs_number, episode.task, episode.pool, episode.open])
+            let Episode { id, nhs_number, task, pool, open, worker } = episode;
+            sql.execute(params![id, nhs_number, task, pool, open, worker])
         })
         .map_err(engine)?;
     Ok(())
 }
 
 const LEDGER: &str = "SELECT id, message, practice, state, since, waiting_on, received_at FROM ledger";
-const EPISODE: &str = "SELECT id, nhs_number, task, pool, open FROM episode";
+const EPISODE: &str = "SELECT id, nhs_number, task, pool, open, worker FROM episode";
 
 fn read_ledger(row: &Row<'_>) -> Result<LedgerRow, StoreError> {
     Ok(LedgerRow {
@@ -139,8 +140,15 @@ fn read_hold(row: &Row<'_>) -> Result<Hold, StoreError> {
     })
 }
 
-fn read_episode(row: &Row<'_>) -> rusqlite::Result<Episode> {
-    Ok(Episode { id: row.get(0)?, nhs_number: row.get(1)?, task: row.get(2)?, pool: row.get(3)?, open: row.get(4)? })
+pub(super) fn read_episode(row: &Row<'_>) -> rusqlite::Result<Episode> {
+    Ok(Episode {
+        id: row.get(0)?,
+        nhs_number: row.get(1)?,
+        task: row.get(2)?,
+        pool: row.get(3)?,
+        open: row.get(4)?,
+        worker: row.get(5)?,
+    })
 }
 
 /// A UUID column.

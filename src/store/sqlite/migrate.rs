@@ -11,6 +11,7 @@ use crate::store::StoreError;
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "base", include_str!("migrations/0001_base.sql")),
     (2, "staging", include_str!("migrations/0002_staging.sql")),
+    (3, "clocks", include_str!("migrations/0003_clocks.sql")),
 ];
 
 /// Creates the file (readable by its owner alone) and brings its schema up to date; says what it

@@ -9,6 +9,7 @@
 //! It does not replicate and does not use the network file systems on which WAL does not work.
 
 mod apply;
+mod countdown;
 mod ledger;
 mod log;
 mod migrate;
