@@ -5,11 +5,15 @@
 //! acknowledgement. Until then the ledger says `open`, waiting on `practice-system`.
 
 pub mod acknowledge;
+pub mod document;
 pub mod entry;
+pub mod file_record;
+pub mod hl7v2;
 pub mod itk3;
 mod practice;
 mod route;
 pub mod state;
+pub mod wording;
 
 use std::future::Future;
 

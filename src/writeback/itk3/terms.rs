@@ -8,6 +8,26 @@ pub(super) const HANDLING: &str = "https://fhir.nhs.uk/STU3/StructureDefinition/
 /// The codes of acknowledgements.
 pub(super) const RESPONSE_CODES: &str = "https://fhir.nhs.uk/STU3/CodeSystem/ITK-ResponseCodes-1";
 
+/// The recipient type: for action, for information.
+pub(super) const RECIPIENT: &str = "https://fhir.nhs.uk/STU3/CodeSystem/ITK-RecipientType-1";
+/// The PRSB section that an entry belongs to.
+pub(super) const HEADINGS: &str = "https://fhir.nhs.uk/CodeSystem/RecordStandardHeadings";
+/// How sure an NHS number is.
+pub(super) const VERIFICATION: &str = "https://fhir.nhs.uk/STU3/CodeSystem/CareConnect-NHSNumberVerificationStatus-1";
+/// The same of the other set of profiles.
+pub(super) const VERIFICATION_UK: &str =
+    "https://fhir.hl7.org.uk/STU3/CodeSystem/CareConnect-NHSNumberVerificationStatus-1";
+/// The part that someone has in an Encounter.
+pub(super) const PARTICIPANT: &str = "https://fhir.nhs.uk/STU3/CodeSystem/GPConnect-ParticipantType-1";
+/// `Observation.category`.
+pub(super) const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
+/// Units.
+pub(super) const UCUM: &str = "http://unitsofmeasure.org";
+/// The SNOMED CT description id of a coding.
+pub(super) const DESCRIPTION: &str = "https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-coding-sctdescid";
+/// The profile of a Composition, of another set than the rest.
+pub(super) const COMPOSITION: &str = "https://fhir.hl7.org.uk/STU3/StructureDefinition/CareConnect-Composition-1";
+
 /// The URL of a profile of NHS England's STU3 set.
 pub(super) fn profile(name: &str) -> String {
     format!("https://fhir.nhs.uk/STU3/StructureDefinition/{name}")
