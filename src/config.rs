@@ -58,6 +58,7 @@ pub struct Config {
     #[serde(default)]
     pub writeback: Writeback,
     pub mesh: Mesh,
+    pub evaluation: Evaluation,
     pub audit: Audit,
     pub access: Access,
     pub log: Log,
@@ -303,6 +304,13 @@ mod sections {
         pub message_bytes_max: usize,
         pub timeout_ms: u64,
         pub birth_date_format: BirthDateFormat,
+    }
+
+    /// What leaves in counts.
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Evaluation {
+        pub hidden_below: u64,
     }
 
     #[derive(Debug, Clone, Deserialize)]

@@ -116,6 +116,7 @@ impl Reference {
 pub fn check(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = Reference::load(&loaded.config, &|path| loaded.at(path)).err().unwrap_or_default();
     faults.extend(crate::outcome::entries::check());
+    faults.extend(crate::outcome::measure::check());
     faults
 }
 

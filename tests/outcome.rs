@@ -199,7 +199,7 @@ async fn responses_become_scores() {
     assert_eq!(expression(house.create(&to, eleven).await).1, "QuestionnaireResponse.item[0].answer");
     let twice = response(&to, "ons4", &[("anxiety", 1), ("anxiety", 2)]);
     assert_eq!(expression(house.create(&to, twice).await).1, "QuestionnaireResponse.item[1].linkId");
-    let unknown = response(&to, "phq9", &[("1", 1)]);
+    let unknown = response(&to, "moods", &[("1", 1)]);
     assert_eq!(expression(house.create(&to, unknown).await).1, "QuestionnaireResponse.questionnaire");
 }
 

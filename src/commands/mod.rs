@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 mod audit;
 mod check;
 mod demo;
+mod evaluate;
 mod failure;
 mod held;
 mod ingest;
@@ -60,6 +61,7 @@ enum Command {
     Held(held::Held),
     Route(route::Route),
     Ledger(ledger::Ledger),
+    Evaluate(evaluate::Evaluate),
     Audit(audit::Audit),
     Token(token::Token),
 }
@@ -88,6 +90,7 @@ async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
         Command::Held(command) => command.run(options).await,
         Command::Route(command) => command.run(options).await,
         Command::Ledger(command) => command.run(options).await,
+        Command::Evaluate(command) => command.run(options).await,
         Command::Audit(command) => command.run(options).await,
         Command::Token(command) => command.run(options).await,
     }

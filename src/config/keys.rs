@@ -82,6 +82,7 @@ pub const KEYS: &[Key] = &[
     key("mesh.message_bytes_max", Whole(1024, 1 << 30)),
     key("mesh.timeout_ms", Whole(10, 600_000)),
     key("mesh.birth_date_format", OneOf(&["ddmmyyyy", "yyyymmdd"])),
+    key("evaluation.hidden_below", Whole(0, 1000)),
     key("audit.origin", Name),
     key("audit.key_file", Path),
     key("access.token_seconds", Whole(10, 3600)),

@@ -69,7 +69,8 @@ pub fn moved(mut episode: Value, status: &str, at: &str) -> Value {
 
 /// Says how far the episode has come, and how often the person was met or tried.
 pub fn counted(mut episode: Value, stage: &str, met: u64, attempted: u64) -> Value {
-    let contacts = json!([{"url": "met", "valueUnsignedInt": met}, {"url": "attempted", "valueUnsignedInt": attempted}]);
+    let contacts =
+        json!([{"url": "met", "valueUnsignedInt": met}, {"url": "attempted", "valueUnsignedInt": attempted}]);
     episode["extension"] = json!([
         {"url": STAGE, "valueCode": stage},
         {"url": CONTACTS, "extension": contacts},

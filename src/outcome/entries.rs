@@ -198,7 +198,10 @@ fn wrong(cells: &[String], entry: &Entry) -> Vec<String> {
     match template::slots(&entry.text) {
         Err(why) => wrong.push(format!("text: {why}")),
         Ok(slots) => wrong.extend(
-            slots.iter().filter(|slot| !SLOTS.contains(&slot.as_str())).map(|slot| format!("text: no slot is called '{slot}'")),
+            slots
+                .iter()
+                .filter(|slot| !SLOTS.contains(&slot.as_str()))
+                .map(|slot| format!("text: no slot is called '{slot}'")),
         ),
     }
     wrong
@@ -220,7 +223,10 @@ fn wrong_code(entry: &Entry) -> Vec<String> {
     if !entry.description_id.is_empty() {
         if let Err(why) = check_sctid(&entry.description_id) {
             wrong.push(format!("SNOMED CT description id {} {why}", entry.description_id));
-        } else if !matches!(entry.description_id.get(entry.description_id.len() - 3..entry.description_id.len() - 1), Some("01" | "11")) {
+        } else if !matches!(
+            entry.description_id.get(entry.description_id.len() - 3..entry.description_id.len() - 1),
+            Some("01" | "11")
+        ) {
             wrong.push(format!("{} is not a description id", entry.description_id));
         }
     }
@@ -238,8 +244,14 @@ mod tests {
         let national = |event| of(event).map(|entry| (entry.code.as_str(), entry.system.as_str()));
         assert_eq!(national("accepted"), Some(("871731000000106", SNOMED)));
         assert_eq!(national("declined"), Some(("871711000000103", SNOMED)));
-        assert!(!TEXT.lines().any(|line| line.split(',').nth(1) == Some("871691000000100")), "grade C is not given out");
-        assert!(!TEXT.lines().any(|line| line.split(',').nth(1) == Some("1187911000000105")), "grade D is not given out");
+        assert!(
+            !TEXT.lines().any(|line| line.split(',').nth(1) == Some("871691000000100")),
+            "grade C is not given out"
+        );
+        assert!(
+            !TEXT.lines().any(|line| line.split(',').nth(1) == Some("1187911000000105")),
+            "grade D is not given out"
+        );
         assert_eq!(of_attempt("281399006").map(|entry| entry.event.as_str()), Some("attempt-missed"));
         assert_eq!(of_attempt("871731000000106"), None);
         assert!(ENTRIES.iter().filter(|entry| entry.hidden).all(|entry| entry.needs == Needs::All));

@@ -96,7 +96,9 @@ pub fn next(from: State, event: Event) -> Result<State, &'static str> {
         (Offered | Contacting, Accept) => Ok(Accepted),
         (Offered | Contacting, Decline) => Ok(Declined),
         (Offered | Contacting, Return) => Ok(Returned),
-        (Offered | Contacting, Assess | Draft | Agree | Review | Refer | Carry) => Err("the person has not accepted yet"),
+        (Offered | Contacting, Assess | Draft | Agree | Review | Refer | Carry) => {
+            Err("the person has not accepted yet")
+        }
         (Offered | Contacting, Close) => Err("accept it first, or reject it"),
 
         (_, Look) => Err("the person accepted: the pool has looked at it long ago"),

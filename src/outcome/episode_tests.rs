@@ -73,6 +73,9 @@ fn a_state_is_read_from_task_and_stage() {
     assert_eq!((state("rejected", "", true), state("rejected", "", false)), (State::Declined, State::Returned));
     assert_eq!(state("cancelled", "accepted", false), State::Withdrawn);
     for one in STATES {
-        assert_eq!(stage(one).is_some(), state("accepted", stage(one).unwrap_or("none"), false) == one && one != State::Offered);
+        assert_eq!(
+            stage(one).is_some(),
+            state("accepted", stage(one).unwrap_or("none"), false) == one && one != State::Offered
+        );
     }
 }

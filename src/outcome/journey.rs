@@ -151,7 +151,7 @@ pub fn care_id(referral: &str) -> String {
 /// The caller's organisation, by name where the place knows it as the pool's employer.
 fn organisation(gateway: &Gateway, caller: &Caller, pool: &str) -> Author {
     let place = gateway.place();
-    let employer = place.pools.iter().rev().find(|known| known.id == pool && known.employer_code == caller.ods);
+    let employer = place.pools().iter().rev().find(|known| known.id == pool && known.employer_code == caller.ods);
     Author {
         ods: caller.ods.to_string(),
         organisation: employer.map(|pool| pool.employer.clone()).unwrap_or_default(),

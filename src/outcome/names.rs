@@ -16,8 +16,30 @@ use crate::rejection::Rejection;
 const PART_MIN: usize = 3;
 /// Titles and relations: no names.
 const NO_NAMES: [&str; 24] = [
-    "mrs", "miss", "mister", "doctor", "lady", "lord", "sir", "rev", "prof", "the", "and", "aunt", "uncle", "mum", "dad",
-    "mother", "father", "son", "sister", "brother", "daughter", "friend", "neighbour", "partner",
+    "mrs",
+    "miss",
+    "mister",
+    "doctor",
+    "lady",
+    "lord",
+    "sir",
+    "rev",
+    "prof",
+    "the",
+    "and",
+    "aunt",
+    "uncle",
+    "mum",
+    "dad",
+    "mother",
+    "father",
+    "son",
+    "sister",
+    "brother",
+    "daughter",
+    "friend",
+    "neighbour",
+    "partner",
 ];
 
 /// Looks for listed names in words that the person would read; `element` is where the words stand.

@@ -104,5 +104,9 @@ fn valid(sent: &Value) -> Result<Event, Rejection> {
 }
 
 fn destinations(sent: &Value) -> Vec<&str> {
-    each(&sent["performer"]).filter_map(|one| one["display"].as_str()).map(str::trim).filter(|s| !s.is_empty()).collect()
+    each(&sent["performer"])
+        .filter_map(|one| one["display"].as_str())
+        .map(str::trim)
+        .filter(|s| !s.is_empty())
+        .collect()
 }

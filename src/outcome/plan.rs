@@ -24,17 +24,8 @@ use crate::rejection::{IssueType, Rejection};
 use crate::store::Stored;
 
 const PLAN_STATUSES: [&str; 6] = ["draft", "active", "on-hold", "completed", "revoked", "entered-in-error"];
-const GOAL_STATUSES: [&str; 9] = [
-    "proposed",
-    "planned",
-    "accepted",
-    "active",
-    "on-hold",
-    "completed",
-    "cancelled",
-    "entered-in-error",
-    "rejected",
-];
+const GOAL_STATUSES: [&str; 9] =
+    ["proposed", "planned", "accepted", "active", "on-hold", "completed", "cancelled", "entered-in-error", "rejected"];
 /// How much a goal may matter. <https://theprsb.org/standards/social-prescribing-standard/>
 const IMPORTANCE_RANGE: std::ops::RangeInclusive<i64> = 1..=10;
 /// Goals of one plan.
@@ -79,7 +70,13 @@ async fn event(gateway: &Gateway, write: &Write) -> Result<Event, Rejection> {
 }
 
 /// The entry that a plan is agreed; a plan agreed after a reopening is told of again.
-async fn agreed(gateway: &Gateway, change: &mut Change<'_>, sent: &Value, id: &str, now: &str) -> Result<(), Rejection> {
+async fn agreed(
+    gateway: &Gateway,
+    change: &mut Change<'_>,
+    sent: &Value,
+    id: &str,
+    now: &str,
+) -> Result<(), Rejection> {
     let start = sent["period"]["start"].as_str().unwrap_or(now);
     let draft = Draft { event: "plan-agreed", of: id, effective: start, status: "final", slots: Vec::new() };
     let entry = filing::entry(change.journey, sent, &draft)?;

@@ -33,8 +33,11 @@ pub async fn preview(
     let journey = Journey::of_task(gateway, caller, task).await?;
     let patient = journey.patient().to_owned();
     if write.kind == "Task" && write.id.as_deref() != Some(task) {
-        return Err(Rejection::unprocessable(crate::rejection::IssueType::Invalid, "it is another Task than the one asked")
-            .at("Parameters.parameter[0].resource.id"));
+        return Err(Rejection::unprocessable(
+            crate::rejection::IssueType::Invalid,
+            "it is another Task than the one asked",
+        )
+        .at("Parameters.parameter[0].resource.id"));
     }
     if write.kind != "Task" {
         let other = match &write.id {

@@ -1,23 +1,28 @@
-//! A measure sent as an Observation: SWEMWBS by its raw total, ONS4 as a panel or by the item.
+//! A measure sent as an Observation: its number or items, or why there is none.
+//!
+//! What has a number is filed in the GP record. What has none - the measure does not suit the
+//! person, or they would not answer - is kept and counted, and not filed.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::change::Change;
-use super::entries::Code;
-use super::journey::Journey;
-use super::{Write, check, entries, kept, measure, state};
+use super::context::{self, Context};
+use super::journey::{Journey, parsed};
+use super::measure::taken::{self, Taken};
+use super::measure::{Number, Part, Scale, measures};
+use super::{Write, check, kept, state};
 use crate::access::Caller;
-use crate::fhir::ids::{SNOMED, stable_id};
+use crate::fhir::ids::stable_id;
+use crate::fhir::measure as beside;
 use crate::fhir::observation::{self, Said};
-use crate::fhir::{coding, each};
 use crate::referral::Gateway;
-use crate::rejection::{IssueType, Rejection};
+use crate::rejection::Rejection;
 use crate::store::Stored;
 
-/// The older UK code of the SWEMWBS score: taken, never given out.
-const SWEMWBS_BEFORE: &str = "960481000000107";
 const STATUSES: [&str; 4] = ["final", "amended", "corrected", "entered-in-error"];
+/// The event under which scores are filed and delivered.
+pub const EVENT: &str = "score";
 
 /// Creates or updates an Observation.
 pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<Stored, Rejection> {
@@ -25,30 +30,36 @@ pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
     let now = gateway.clock.now();
     check::belongs(&journey, &write.resource, state::measures)?;
     common(&journey, &write.resource, now)?;
-    let measured = measured(&write.resource)?;
+    let taken = taken::observation(measures(), &write.resource)?;
+    let answered_by = context::performers(&journey, &write.resource)?;
     let (id, version) = match kept::place(gateway, &journey, &write).await? {
         kept::Place::Already(stored) => return Ok(stored),
         kept::Place::Next(id, version) => (id, version),
     };
-    let mut resource = write.resource.clone();
-    if let Some(members) = resource.as_object_mut() {
-        observation::complete(members, journey.about(), &id);
+    if version > 1 {
+        unchanged(gateway, &id, &taken).await?;
     }
-    if let Measured::Swemwbs(raw) = measured {
-        whole_score(&mut resource, entries::code("swemwbs"), raw);
-    }
+    let context = Context::of(gateway, &journey, &write.resource, taken.scale(), &id, answered_by).await?;
+    let resource = whole(&journey, &write.resource, &id, &taken, &context);
     let mut change = Change::new(&journey, now);
-    change.file("score", resource, version);
-    if let Measured::Swemwbs(raw) = measured {
-        let metric = metric(&journey, &write.resource, ("Observation", &id), raw)?;
-        change.file_next(&gateway.store, "score", metric, false).await?;
+    let from = ("Observation", id.as_str());
+    match &taken {
+        Taken::Score(scale, raw) => {
+            change.file(EVENT, resource, version);
+            if let Some(converted) = converted(&journey, &write.resource, from, scale, *raw, &context) {
+                change.file_next(&gateway.store, EVENT, converted, false).await?;
+            }
+        }
+        Taken::Items(scale, items) if scale.part == Part::Group => {
+            change.add(resource, version);
+            for one in apart(&journey, &write.resource, from, items, &context) {
+                change.file_next(&gateway.store, EVENT, one, false).await?;
+            }
+        }
+        Taken::Items(..) => change.file(EVENT, resource, version),
+        Taken::Absent(..) => change.add(resource, version),
     }
     change.commit(gateway, caller, &write).await
-}
-
-enum Measured {
-    Swemwbs(i64),
-    Ons4,
 }
 
 /// Status and date.
@@ -63,98 +74,135 @@ fn common(journey: &Journey, resource: &Value, now: Timestamp) -> Result<(), Rej
     check::date(journey, resource["effectiveDateTime"].as_str(), "Observation.effectiveDateTime", now)
 }
 
-/// Which measure it is, its values in range.
-fn measured(resource: &Value) -> Result<Measured, Rejection> {
-    let concept = &resource["code"];
-    let snomed = coding(concept, SNOMED).unwrap_or("");
-    if snomed == SWEMWBS_BEFORE || entries::code("swemwbs").is_some_and(|code| code.code == snomed) {
-        let why = "the raw total, a whole number from 7 to 35; a metric score does not go under this code";
-        return value(resource, "Observation", measure::SWEMWBS_RAW, why).map(Measured::Swemwbs);
+/// A correction is of the same measure, and a number does not become the absence of one: the
+/// practice's record would keep the number.
+async fn unchanged(gateway: &Gateway, id: &str, taken: &Taken<'_>) -> Result<(), Rejection> {
+    let Some(stored) = gateway.store.read("Observation", id).await? else { return Ok(()) };
+    let before = taken::observation(measures(), &parsed(&stored)?).ok();
+    if before.as_ref().is_some_and(|before| before.scale().id != taken.scale().id) {
+        return Err(check::refused("Observation", "code", "a correction is of the same measure"));
     }
-    match local(concept).map(|code| code.event.as_str()) {
-        Some("ons4") => panel(resource).map(|()| Measured::Ons4),
-        Some("swemwbs-metric") => {
-            Err(check::refused("Observation", "code", "send the raw total; the gateway makes the metric score from it"))
-        }
-        Some(event) if measure::ONS4.iter().any(|(item, _)| *item == event) => {
-            value(resource, "Observation", measure::ONS4_ITEM, ONS4_WHY).map(|_| Measured::Ons4)
-        }
-        _ => Err(Rejection::unprocessable(IssueType::NotSupported, "SWEMWBS and ONS4 are the measures taken here")
-            .at("Observation.code")),
+    let had_number = before.is_some_and(|before| !matches!(before, Taken::Absent(..)));
+    if had_number && matches!(taken, Taken::Absent(..)) {
+        let words = "mark the score entered-in-error, and send the reason as a new Observation";
+        return Err(check::refused("Observation", "dataAbsentReason", words));
     }
+    Ok(())
 }
 
-const ONS4_WHY: &str = "an ONS4 item is a whole number from 0 to 10";
-
-fn local(concept: &Value) -> Option<&'static Code> {
-    let system = &entries::code("ons4")?.system;
-    entries::code(coding(concept, system)?).filter(|code| code.system == *system)
-}
-
-fn panel(resource: &Value) -> Result<(), Rejection> {
-    let mut seen: Vec<&str> = Vec::new();
-    for (i, component) in each(&resource["component"]).enumerate() {
-        let at = format!("Observation.component[{i}]");
-        let item = local(&component["code"]).filter(|code| measure::ONS4.iter().any(|(item, _)| *item == code.event));
-        match item {
-            Some(code) if !seen.contains(&code.event.as_str()) => seen.push(&code.event),
-            _ => return Err(check::out_of_range(format!("{at}.code"), "it must be one of the four ONS4 items, once")),
-        }
-        value(component, &at, measure::ONS4_ITEM, ONS4_WHY)?;
-    }
-    let total = ["valueQuantity", "valueInteger"].iter().find(|name| !resource[**name].is_null());
-    match (seen.is_empty(), total) {
-        (true, _) => Err(check::refused("Observation", "component", "an ONS4 panel has its items as components")),
-        (_, Some(name)) => Err(check::refused("Observation", name, "ONS4 has no total")),
-        _ => Ok(()),
-    }
-}
-
-fn value(of: &Value, at: &str, range: std::ops::RangeInclusive<i64>, why: &str) -> Result<i64, Rejection> {
-    let (number, name) = match &of["valueInteger"] {
-        Value::Null => (&of["valueQuantity"]["value"], "valueQuantity.value"),
-        whole => (whole, "valueInteger"),
-    };
-    number
-        .as_i64()
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| check::out_of_range(format!("{at}.{name}"), why))
-}
-
-/// The raw total under the one national code, as a quantity of scores.
-fn whole_score(resource: &mut Value, code: Option<&Code>, raw: i64) {
-    let Some(code) = code else { return };
-    let text = resource["code"]["text"].as_str().unwrap_or(&code.display).to_owned();
-    resource["code"] = serde_json::json!({
-        "coding": [{"system": code.system, "code": code.code, "display": code.display}],
-        "text": text,
-    });
-    resource["valueQuantity"] = observation::score(&raw.to_string());
+/// What was sent with all that an entry must have: the one code that is given out, the number as a
+/// quantity of scores, the version, the stage and who answered.
+fn whole(journey: &Journey, sent: &Value, id: &str, taken: &Taken<'_>, context: &Context) -> Value {
+    let mut resource = sent.clone();
     if let Some(members) = resource.as_object_mut() {
-        members.shift_remove("valueInteger");
+        observation::complete(members, journey.about(), id);
+    }
+    coded(&mut resource, taken.scale());
+    match taken {
+        Taken::Score(scale, number) => {
+            // A decimal keeps the digits it came with: 0.850 is more exact than 0.85.
+            let digits = sent["valueQuantity"]["value"].to_string();
+            let keep = !scale.is_whole && Number::parse(&digits) == Some(*number);
+            let digits = if keep { digits } else { number.to_string() };
+            resource["valueQuantity"] = observation::score(&digits);
+            if let Some(members) = resource.as_object_mut() {
+                members.shift_remove("valueInteger");
+            }
+        }
+        Taken::Items(scale, items) => {
+            if let Some(profile) = taken::profile(scale, items) {
+                resource["valueString"] = json!(profile);
+            }
+        }
+        Taken::Absent(..) => {}
+    }
+    context.put(&mut resource, journey);
+    resource
+}
+
+/// The one code that is given out, with the sender's text and without codes that are only taken.
+fn coded(resource: &mut Value, scale: &Scale) {
+    let (system, code, display) = scale.coding();
+    let text = resource["code"]["text"].as_str().unwrap_or(display).to_owned();
+    resource["code"] = json!({"coding": [{"system": system, "code": code, "display": display}], "text": text});
+}
+
+/// The converted score beside a raw total, where there is a conversion: under its own code, derived
+/// from what was sent.
+pub fn converted(
+    journey: &Journey,
+    sent: &Value,
+    from: (&str, &str),
+    total: &Scale,
+    raw: Number,
+    context: &Context,
+) -> Option<Value> {
+    let scale = measures().converted_from(total)?;
+    let digits = measures().convert(scale, raw)?;
+    let words = format!("{} {digits}, converted from the raw total {raw} by the published table.", scale.display);
+    Some(derived(journey, sent, from, scale, digits, &words, context))
+}
+
+/// Items that are an entry each.
+pub fn apart(
+    journey: &Journey,
+    sent: &Value,
+    from: (&str, &str),
+    items: &[(&Scale, Number)],
+    context: &Context,
+) -> Vec<Value> {
+    let one = |(scale, number): &(&Scale, Number)| {
+        let digits = number.to_string();
+        derived(journey, sent, from, scale, &digits, &said(scale, &digits), context)
+    };
+    items.iter().map(one).collect()
+}
+
+/// A score in plain words.
+pub fn said(scale: &Scale, digits: &str) -> String {
+    match scale.range {
+        Some((low, high)) => format!("{}: {digits} (from {low} to {high}).", scale.display),
+        None => format!("{}: {digits}.", scale.display),
     }
 }
 
-/// The metric score beside a raw total, under the local code, derived from what was sent.
-pub fn metric(journey: &Journey, sent: &Value, from: (&str, &str), raw: i64) -> Result<Value, Rejection> {
-    let code = entries::code("swemwbs-metric").ok_or_else(Rejection::not_found)?;
-    let score = measure::metric(raw).ok_or_else(Rejection::not_found)?;
-    let id = stable_id(&[from.1, "swemwbs-metric"]).to_string();
-    let words = format!("SWEMWBS metric score {score}, converted from the raw total {raw} by the published table.");
-    let mut metric = observation::entry(
-        journey.about(),
-        Said {
-            id: &id,
-            status: status_of(sent),
-            category: "survey",
-            code: (&code.system, &code.code, &code.display),
-            effective: effective_of(sent),
-            note: &words,
-        },
-    );
-    metric["valueQuantity"] = observation::score(score);
-    metric["derivedFrom"] = serde_json::json!([{"reference": format!("{}/{}", from.0, from.1)}]);
-    Ok(metric)
+/// An Observation that the gateway makes from what was sent.
+pub fn derived(
+    journey: &Journey,
+    sent: &Value,
+    from: (&str, &str),
+    scale: &Scale,
+    digits: &str,
+    words: &str,
+    context: &Context,
+) -> Value {
+    let mut made = bare(journey, sent, from, scale, words, context);
+    made["valueQuantity"] = observation::score(digits);
+    made
+}
+
+/// As [`derived`], without a value.
+pub fn bare(
+    journey: &Journey,
+    sent: &Value,
+    from: (&str, &str),
+    scale: &Scale,
+    words: &str,
+    context: &Context,
+) -> Value {
+    let id = stable_id(&[from.1, &scale.id]).to_string();
+    let said = Said {
+        id: &id,
+        status: status_of(sent),
+        category: "survey",
+        code: scale.coding(),
+        effective: effective_of(sent),
+        note: words,
+    };
+    let mut made = observation::entry(journey.about(), said);
+    made["derivedFrom"] = json!([{"reference": format!("{}/{}", from.0, from.1)}]);
+    context.put(&mut made, journey);
+    made
 }
 
 /// An Observation's status as it follows from what was sent.
@@ -170,4 +218,16 @@ pub fn status_of(sent: &Value) -> &str {
 /// When it was answered.
 pub fn effective_of(sent: &Value) -> &str {
     sent["effectiveDateTime"].as_str().or_else(|| sent["authored"].as_str()).unwrap_or("")
+}
+
+/// The items of a panel as components.
+pub fn components(items: &[(&Scale, Number)]) -> Value {
+    let one = |(scale, number): &(&Scale, Number)| observation::component(scale.coding(), &number.to_string());
+    Value::Array(items.iter().map(one).collect())
+}
+
+/// An Observation that says that there is no total, and why.
+pub fn no_total(mut made: Value, words: &str) -> Value {
+    made["dataAbsentReason"] = beside::absent_reason("unknown", words);
+    made
 }

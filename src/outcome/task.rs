@@ -21,8 +21,8 @@ use crate::fhir::task::{ITK_RESPONSE_CODE, business_status};
 use crate::fhir::{coding, each, version};
 use crate::referral::Gateway;
 use crate::rejection::{IssueType, Rejection};
-use crate::store::commit::LedgerState;
 use crate::store::Stored;
+use crate::store::commit::LedgerState;
 
 /// What a pool may change. All else is the referral's identity and stays as it is.
 const CHANGEABLE: [&str; 11] = [

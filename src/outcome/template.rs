@@ -66,7 +66,8 @@ fn filled(part: &str, slots: &Slots<'_>) -> Option<String> {
 fn plain(part: &str, slots: &Slots<'_>) -> String {
     let mut text = part.to_owned();
     while let (Some(begin), Some(end)) = (text.find('{'), text.find('}')) {
-        let value = slots.iter().find(|(known, _)| *known == &text[begin + 1..end]).map_or("", |(_, value)| value.as_str());
+        let value =
+            slots.iter().find(|(known, _)| *known == &text[begin + 1..end]).map_or("", |(_, value)| value.as_str());
         text = format!("{}{}{}", &text[..begin], value.replace(['{', '}'], ""), &text[end + 1..]);
     }
     text

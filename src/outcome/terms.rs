@@ -64,8 +64,13 @@ fn fold(term: &str) -> String {
         (Some(at), true) if bare[at..].chars().all(|c| c.is_lowercase() || " ()/".contains(c)) => &bare[..at],
         _ => bare,
     };
-    let letters: String = bare.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
-    letters.split_whitespace().map(|word| if word == "programme" { "program" } else { word }).collect::<Vec<_>>().join(" ")
+    let letters: String =
+        bare.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
+    letters
+        .split_whitespace()
+        .map(|word| if word == "programme" { "program" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Looks at every SNOMED CT coding of a resource.
@@ -121,7 +126,8 @@ mod tests {
     #[test]
     fn the_list_is_good_and_faults_have_their_line() {
         assert_eq!(check(), []);
-        let planted = "code,terms,group,grade\n281399007,Did not attend,contact,A\n281399006,,contact,D\n281399006,x,y,A\n";
+        let planted =
+            "code,terms,group,grade\n281399007,Did not attend,contact,A\n281399006,,contact,D\n281399006,x,y,A\n";
         let lines: Vec<usize> = parse("f", planted).unwrap_err().iter().map(|fault| fault.line).collect();
         assert_eq!(lines, [2, 3, 3, 4]);
     }
