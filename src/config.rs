@@ -57,8 +57,8 @@ pub struct Config {
     pub outcome: Outcome,
     #[serde(default)]
     pub writeback: Writeback,
-    pub mesh: Mesh,
     pub evaluation: Evaluation,
+    pub mesh: Mesh,
     pub audit: Audit,
     pub access: Access,
     pub log: Log,
@@ -279,6 +279,13 @@ mod sections {
         pub token_file: String,
     }
 
+    /// What leaves in counts.
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Evaluation {
+        pub hidden_below: u64,
+    }
+
     /// How a birth date is written in a MESH address by patient.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
     #[serde(rename_all = "lowercase")]
@@ -304,13 +311,6 @@ mod sections {
         pub message_bytes_max: usize,
         pub timeout_ms: u64,
         pub birth_date_format: BirthDateFormat,
-    }
-
-    /// What leaves in counts.
-    #[derive(Debug, Clone, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Evaluation {
-        pub hidden_below: u64,
     }
 
     #[derive(Debug, Clone, Deserialize)]

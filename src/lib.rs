@@ -24,6 +24,7 @@ pub mod fhir;
 pub mod gateway;
 pub mod ledger;
 pub mod nhs;
+pub mod places;
 pub mod rejection;
 pub mod runners;
 pub mod telemetry;

@@ -21,6 +21,7 @@ mod map;
 mod migrate;
 mod open;
 mod out;
+mod places;
 mod progress;
 mod route;
 mod serve;
@@ -60,6 +61,7 @@ enum Command {
     Ingest(ingest::Ingest),
     Held(held::Held),
     Route(route::Route),
+    Places(places::Places),
     Ledger(ledger::Ledger),
     Evaluate(evaluate::Evaluate),
     Audit(audit::Audit),
@@ -89,6 +91,7 @@ async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
         Command::Ingest(command) => command.run(options).await,
         Command::Held(command) => command.run(options).await,
         Command::Route(command) => command.run(options).await,
+        Command::Places(command) => command.run(options).await,
         Command::Ledger(command) => command.run(options).await,
         Command::Evaluate(command) => command.run(options).await,
         Command::Audit(command) => command.run(options).await,

@@ -7,6 +7,7 @@ mod input;
 mod people;
 pub mod place;
 mod read;
+pub mod reference;
 mod rows;
 mod rules;
 

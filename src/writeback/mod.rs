@@ -10,6 +10,7 @@ pub mod entry;
 pub mod file_record;
 pub mod hl7v2;
 pub mod itk3;
+pub mod mesh;
 mod practice;
 mod route;
 pub mod state;

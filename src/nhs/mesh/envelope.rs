@@ -1,6 +1,8 @@
 //! What stands on a message that was fetched. Only what the gateway goes by is kept: the subject,
 //! the file name and the recipient may hold a person's data and are left.
 
+use super::fault::is_code;
+
 /// The longest mailbox, workflow or message id that is believed, in characters.
 const NAME_CHARS_MAX: usize = 300;
 
@@ -39,7 +41,7 @@ pub struct Report {
     pub linked: String,
     /// The sender's own id of it; empty where none stands.
     pub local: String,
-    /// The code, such as `14`.
+    /// The code, such as `14`; empty where none stands.
     pub code: String,
 }
 
@@ -53,7 +55,7 @@ impl Envelope {
             "REPORT" => Kind::Report(Report {
                 linked: name("mex-linkedmsgid"),
                 local: name("mex-localid"),
-                code: name("mex-statuscode"),
+                code: header("mex-statuscode").filter(|code| is_code(code)).unwrap_or_default(),
             }),
             _ => Kind::Unknown,
         };

@@ -149,11 +149,13 @@ fn code(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let detail = &body["detail"];
     let places = [&detail[0]["code"], &detail["code"], &detail["errorCode"], &body["errorCode"]];
-    let code = places.into_iter().find_map(Value::as_str)?;
-    let known = !code.is_empty()
-        && code.len() <= CODE_CHARS_MAX
-        && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-');
-    known.then(|| code.to_owned())
+    places.into_iter().find_map(Value::as_str).filter(|code| is_code(code)).map(str::to_owned)
+}
+
+/// True for what may be a code: short, capitals, digits and hyphens.
+pub(super) fn is_code(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.len() <= CODE_CHARS_MAX && text.bytes().all(plain)
 }
 
 /// What a code of a REPORT means, in words. <https://digital.nhs.uk/developer/api-catalogue/message-exchange-for-social-care-and-health-api>

@@ -25,8 +25,6 @@ use crate::writeback::itk3::response;
 pub const CHANNEL: &str = "mesh";
 /// How long a message id is remembered. MESH deletes a message after 30 days.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24 * 90);
-/// The code of a report on a message that was not collected in five days.
-const NOT_COLLECTED: &str = "14";
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,17 +137,16 @@ fn acknowledgement(parsed: response::ParsedResponse, at: Timestamp) -> Acknowled
     }
 }
 
-/// A report names the message by MESH's id of it. What was not collected was never delivered, so that
-/// sending it again may help; every other code says no to this message.
+/// A report names the message by MESH's id of it. It is final: MESH has taken the message back, the one
+/// that was not collected in five days (code 14) too, so that another route cannot file it twice.
 fn reported(id: &str, report: &Report, at: Timestamp) -> Meant {
     if report.linked.is_empty() {
         return Meant::Hold(Cause::Unreadable, "a REPORT that does not say on which message".to_owned());
     }
-    let verdict = if report.code == NOT_COLLECTED { Verdict::Transient } else { Verdict::Refused };
     Meant::Acknowledgement(Acknowledgement {
         message: report.linked.clone(),
         stage: Stage::Carrier,
-        verdict,
+        verdict: Verdict::Refused,
         codes: vec![(report.code.clone(), report_code(&report.code).to_owned())],
         id: id.to_owned(),
         at,
