@@ -223,7 +223,7 @@ impl<'a> Change<'a> {
 /// A resource that holds words which the person must not read online says so itself.
 fn labelled(mut resource: Value) -> Value {
     if fhir::kind(&resource) == "Task"
-        && let Some(labels) = resource["meta"]["security"].as_array_mut()
+        && let Some(labels) = resource.pointer_mut("/meta/security").and_then(Value::as_array_mut)
     {
         labels.retain(|label| label["code"] != observation::HIDDEN);
         if labels.is_empty()
@@ -235,7 +235,7 @@ fn labelled(mut resource: Value) -> Value {
     if said::restricted(&resource).is_empty() || observation::is_hidden(&resource) {
         return resource;
     }
-    if resource["meta"]["security"].is_null() {
+    if !resource["meta"]["security"].is_array() {
         resource["meta"]["security"] = json!([]);
     }
     if let Some(labels) = resource["meta"]["security"].as_array_mut() {
