@@ -154,6 +154,7 @@ fn pieces(word: &str, room: f32, size: f32, bold: bool) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

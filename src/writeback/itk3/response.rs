@@ -223,6 +223,7 @@ fn entry(id: Uuid, resource: Node) -> Node {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 
