@@ -1,5 +1,6 @@
 //! `place.toml` and the CSV files as rows. What they must be true of each other is `check`'s.
 
+use super::clocks::Clocks;
 use super::input::Sex;
 use super::people::{Absence, Venue, Worker, shifts};
 use super::place::{Capacity, Desk, Network, Place, PlaceFiles, Pool, Practice, Serves, Tables};
@@ -25,6 +26,9 @@ pub const PLACE_KEYS: &[Key] = &[
     key("districts", Shape::Flag, false),
     key("capacity.yearly_per_fte", Shape::Whole(1, 10_000), true),
     key("capacity.weeks_open", Shape::Whole(1, 52), true),
+    key("clocks.reminder_percent", Shape::Whole(1, 99), false),
+    key("clocks.escalate_after_days", Shape::Whole(1, 250), false),
+    key("clocks.return_after_days", Shape::Whole(0, 250), false),
     key("restricted.pool", Shape::Name, true),
     key("restricted.name", Shape::Name, true),
     key("restricted.owner", Shape::Name, true),
@@ -83,6 +87,15 @@ fn from_settings(good: &[Setting]) -> Place {
         capacity: Capacity {
             yearly_per_fte: number("capacity.yearly_per_fte"),
             weeks_open: number("capacity.weeks_open"),
+        },
+        clocks: {
+            let set = |path: &str, or: u32| if setting(path).is_some() { number(path) } else { or };
+            let usual = Clocks::default();
+            Clocks {
+                reminder_percent: set("clocks.reminder_percent", usual.reminder_percent),
+                escalate_after_days: set("clocks.escalate_after_days", usual.escalate_after_days),
+                return_after_days: set("clocks.return_after_days", usual.return_after_days),
+            }
         },
         districts: value("districts").and_then(toml::Value::as_bool).unwrap_or(false),
         rows: Tables { desks: own.map(|key| desk(&format!("desks[{key}]"), key)).collect(), ..Tables::default() },
