@@ -13,6 +13,8 @@ use crate::fhir::capability;
 
 /// Where an entry stands on its way into the practice's record.
 const FILING: &str = "https://fingerpost.dev/OperationDefinition/Observation-filing";
+/// The operation's canonical URL; what it takes and gives stands in `api::preview_outcome`.
+const PREVIEW_OUTCOME: &str = "https://fingerpost.dev/OperationDefinition/Task-preview-outcome";
 
 /// The statement.
 pub fn answer(exchange: &Exchange) -> Answer {
@@ -51,5 +53,8 @@ fn resource(served: &Type) -> Value {
         resource["operation"] = json!([{"name": "filing", "definition": FILING}]);
     }
     resource["searchParam"] = json!(searches);
+    if served.name == "Task" {
+        resource["operation"] = json!([{"name": "preview-outcome", "definition": PREVIEW_OUTCOME}]);
+    }
     resource
 }
