@@ -54,6 +54,7 @@ pub struct Config {
     pub bars: Bars,
     pub intake: Intake,
     pub delivery: Delivery,
+    pub outcome: Outcome,
     #[serde(default)]
     pub writeback: Writeback,
     pub evaluation: Evaluation,
@@ -252,6 +253,12 @@ mod sections {
         pub url: String,
         pub secret_file: PathBuf,
         pub events: Vec<String>,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Outcome {
+        pub share: String,
     }
 
     #[derive(Debug, Clone, Default, Deserialize)]

@@ -11,6 +11,9 @@ use super::interaction::{TYPES, Type};
 use crate::clock::instant;
 use crate::fhir::capability;
 
+/// The operation's canonical URL; what it takes and gives stands in `api::preview_outcome`.
+const PREVIEW_OUTCOME: &str = "https://fingerpost.dev/OperationDefinition/Task-preview-outcome";
+
 /// The statement.
 pub fn answer(exchange: &Exchange) -> Answer {
     let gateway = &exchange.gateway.config.gateway;
@@ -45,5 +48,8 @@ fn resource(served: &Type) -> Value {
         resource["searchInclude"] = json!(includes);
     }
     resource["searchParam"] = json!(searches);
+    if served.name == "Task" {
+        resource["operation"] = json!([{"name": "preview-outcome", "definition": PREVIEW_OUTCOME}]);
+    }
     resource
 }

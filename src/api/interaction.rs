@@ -24,12 +24,16 @@ const fn written(name: &'static str) -> Type {
 
 /// Every type that is served.
 pub const TYPES: &[Type] = &[
-    read_only("ServiceRequest"),
+    written("ServiceRequest"),
     written("Task"),
     read_only("Patient"),
     written("Observation"),
     written("QuestionnaireResponse"),
     written("Encounter"),
+    written("CarePlan"),
+    written("Goal"),
+    written("Communication"),
+    read_only("EpisodeOfCare"),
     read_only("Provenance"),
     read_only("Consent"),
     read_only("Flag"),
@@ -50,9 +54,12 @@ pub enum Interaction {
     Bundle,
     ProcessMessage,
     Validate,
+    PreviewOutcome { id: String },
 }
 
-use Interaction::{Bundle, Capabilities, Create, History, ProcessMessage, Read, Search, Update, Validate, Vread};
+use Interaction::{
+    Bundle, Capabilities, Create, History, PreviewOutcome, ProcessMessage, Read, Search, Update, Validate, Vread,
+};
 
 /// Longest logical id. <https://hl7.org/fhir/R4/datatypes.html#id>
 const ID_CHARS_MAX: usize = 64;
@@ -73,6 +80,7 @@ impl Interaction {
             ["$process-message"] if post => ProcessMessage,
             ["$validate"] if post => Validate,
             [kind, "$validate"] if post => kind_of(kind).map(|_| Validate)?,
+            ["Task", id, "$preview-outcome"] if post => PreviewOutcome { id: id_of(id)? },
             [kind, "_search"] if post => Search { kind: kind_of(kind)?.name },
             [kind] if get => Search { kind: kind_of(kind)?.name },
             [kind] if post => Create { kind: written_kind(kind)? },
@@ -84,6 +92,7 @@ impl Interaction {
                 Vread { kind: kind_of(kind)?.name, id: id_of(id)?, version }
             }
             [] | ["metadata" | "$process-message" | "$validate"] => return Err(wrong_method()),
+            ["Task", _, "$preview-outcome"] => return Err(wrong_method()),
             [kind] | [kind, _] | [kind, _, "_history"] | [kind, _, "_history", _] => {
                 return Err(kind_of(kind).map_or_else(|unknown| unknown, |_| wrong_method()));
             }
@@ -106,6 +115,7 @@ impl Interaction {
             Bundle => "batch",
             ProcessMessage => "process-message",
             Validate => "validate",
+            PreviewOutcome { .. } => "preview-outcome",
         }
     }
 
@@ -118,6 +128,7 @@ impl Interaction {
             | Create { kind }
             | Update { kind, .. }
             | Search { kind } => kind,
+            PreviewOutcome { .. } => "Task",
             Capabilities | Bundle | ProcessMessage | Validate => "",
         }
     }
@@ -127,6 +138,7 @@ impl Interaction {
         match self {
             Read { kind, id } | History { kind, id } | Update { kind, id } => format!("{kind}/{id}"),
             Vread { kind, id, version } => format!("{kind}/{id}/_history/{version}"),
+            PreviewOutcome { id } => format!("Task/{id}"),
             _ => String::new(),
         }
     }
@@ -143,6 +155,7 @@ impl Interaction {
             Bundle => "/fhir".into(),
             ProcessMessage => "/fhir/$process-message".into(),
             Validate => "/fhir/$validate".into(),
+            PreviewOutcome { .. } => "/fhir/Task/{id}/$preview-outcome".into(),
         }
     }
 
@@ -151,7 +164,7 @@ impl Interaction {
         match self {
             Create { .. } => Action::C,
             Update { .. } => Action::U,
-            Read { .. } | Vread { .. } | History { .. } => Action::R,
+            Read { .. } | Vread { .. } | History { .. } | PreviewOutcome { .. } => Action::R,
             Capabilities | Search { .. } | Bundle | ProcessMessage | Validate => Action::E,
         }
     }
@@ -199,11 +212,14 @@ mod tests {
         assert_eq!(of(Method::GET, "Task").ok(), Some(Search { kind: "Task" }));
         assert_eq!(of(Method::POST, "/Task/_search").ok(), Some(Search { kind: "Task" }));
         assert_eq!(of(Method::POST, "%24process-message").ok(), Some(ProcessMessage));
+        assert_eq!(of(Method::POST, "Task/a/$preview-outcome").ok(), Some(PreviewOutcome { id: "a".into() }));
         assert_eq!(of(Method::POST, "").ok(), Some(Bundle));
         assert_eq!(of(Method::GET, "Task/a-1").ok(), Some(Read { kind: "Task", id: "a-1".into() }));
         let status = |method, path| of(method, path).err().map(|rejection| rejection.status());
         assert_eq!(status(Method::DELETE, "Task/a"), Some(405));
         assert_eq!(status(Method::POST, "Patient"), Some(405));
+        assert_eq!(status(Method::GET, "Task/a/$preview-outcome"), Some(405));
+        assert_eq!(status(Method::POST, "Flag/a/$preview-outcome"), Some(404));
         assert_eq!(status(Method::GET, "Slot"), Some(404));
         assert_eq!(status(Method::GET, "Task/a_b"), Some(404));
         assert_eq!(status(Method::GET, "Task/a/_history/x"), Some(404));

@@ -63,6 +63,7 @@ pub const KEYS: &[Key] = &[
     needed("delivery.receivers[].url", UrlNamed),
     needed("delivery.receivers[].secret_file", PathNamed),
     needed("delivery.receivers[].events", WordsOf(EVENTS)),
+    key("outcome.share", OneOf(&["all", "codes", "nothing"])),
     needed("writeback.practices[].ods", Ods),
     needed("writeback.practices[].route", OneOf(&["fhir"])),
     needed("writeback.practices[].base_url", UrlNamed),
