@@ -55,7 +55,6 @@ pub struct Config {
     pub intake: Intake,
     pub delivery: Delivery,
     pub outcome: Outcome,
-    #[serde(default)]
     pub writeback: Writeback,
     pub evaluation: Evaluation,
     pub mesh: Mesh,
@@ -261,9 +260,13 @@ mod sections {
         pub share: String,
     }
 
-    #[derive(Debug, Clone, Default, Deserialize)]
+    #[derive(Debug, Clone, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct Writeback {
+        pub infrastructure_hours: u32,
+        pub business_hours: u32,
+        pub practice_days: u32,
+        pub look_again_minutes: u32,
         #[serde(default)]
         pub practices: Vec<PracticeSystem>,
     }
@@ -273,10 +276,33 @@ mod sections {
     #[serde(deny_unknown_fields)]
     pub struct PracticeSystem {
         pub ods: OdsCode,
-        pub route: String,
+        pub routes: Vec<String>,
+        #[serde(default)]
         pub base_url: String,
         #[serde(default)]
         pub token_file: String,
+        #[serde(default)]
+        pub mailbox: String,
+        #[serde(default)]
+        pub pairing_file: String,
+        #[serde(default)]
+        pub folder: String,
+    }
+
+    impl PracticeSystem {
+        /// A practice that is written back to on these routes, with nothing else set.
+        pub fn new(ods: OdsCode, routes: &[&str]) -> Self {
+            let empty = String::new;
+            Self {
+                ods,
+                routes: routes.iter().map(|route| (*route).to_owned()).collect(),
+                base_url: empty(),
+                token_file: empty(),
+                mailbox: empty(),
+                pairing_file: empty(),
+                folder: empty(),
+            }
+        }
     }
 
     /// What leaves in counts.
@@ -375,7 +401,7 @@ mod tests {
     fn the_defaults_are_good_and_every_key_is_in_the_table() {
         let loaded = Config::load_with_places(None, &[]).unwrap();
         let known: Vec<_> = keys::KEYS.iter().map(|key| key.path).filter(|path| !path.contains("[]")).collect();
-        let made: Vec<_> = loaded.places.keys().map(String::as_str).filter(|path| *path != "writeback").collect();
+        let made: Vec<_> = loaded.places.keys().map(String::as_str).collect();
         for key in &known {
             assert!(made.contains(key), "{key} has no default");
         }
@@ -392,7 +418,7 @@ mod tests {
             ("FINGERPOST__BARS__SERVICE_IDS", "123, 456"),
             ("FINGERPOST__GATEWAY__MODE", "development"),
             ("FINGERPOST__WRITEBACK__PRACTICES__0__ODS", "N84001"),
-            ("FINGERPOST__WRITEBACK__PRACTICES__0__ROUTE", "fhir"),
+            ("FINGERPOST__WRITEBACK__PRACTICES__0__ROUTES", "fhir"),
             ("FINGERPOST__WRITEBACK__PRACTICES__0__BASE_URL", "https://practice.example/fhir"),
             ("OTHER", "x"),
         ]);
@@ -413,8 +439,7 @@ mod tests {
             [
                 "FINGERPOST__INTAKE__EMIS__WAIT_DAYS: intake.emis.wait_days: must be a whole number, not a text",
                 "FINGERPOST__SERVE__LISTN: serve.listn: there is no such key; did you mean serve.listen?",
-                "FINGERPOST__WRITEBACK__PRACTICES__0__ODS: writeback.practices[0]: has no base_url",
-                "FINGERPOST__WRITEBACK__PRACTICES__0__ODS: writeback.practices[0]: has no route",
+                "FINGERPOST__WRITEBACK__PRACTICES__0__ODS: writeback.practices[0]: has no routes",
             ]
         );
     }

@@ -106,7 +106,7 @@ fn production_does_not_serve_in_the_clear() {
         "[gateway]\nmode = \"production\"\n[delivery]\nallow_loopback = true\n[[delivery.receivers]]\nname = \"w\"\n\
          url = \"http://127.0.0.1:9/hook\"\nsecret_file = \"s\"\nevents = [\"referral\"]\n\
          [[delivery.receivers]]\nname = \"w\"\nurl = \"http://w.example/hook\"\nsecret_file = \"s\"\nevents = []\n\
-         [[writeback.practices]]\nods = \"N84001\"\nroute = \"pigeon\"\nbase_url = \"http://p.example/fhir\"\n\
+         [[writeback.practices]]\nods = \"N84001\"\nroutes = [\"pigeon\"]\nbase_url = \"http://p.example/fhir\"\n\
          [serve]\ntls_key_file = \"k\"\nclient_ca_file = \"c\"\n",
     )
     .unwrap();
@@ -119,7 +119,7 @@ fn production_does_not_serve_in_the_clear() {
         "gateway.toml:11: delivery.receivers[1].name: 'w' is there already (line 6)",
         "gateway.toml:12: delivery.receivers[1].url: production mode sends over https:// only",
         "gateway.toml:14: delivery.receivers[1].events: asks for nothing",
-        "gateway.toml:17: writeback.practices[0].route: 'pigeon' is not one of fhir",
+        "gateway.toml:17: writeback.practices[0].routes: 'pigeon' is not one of fhir, update-record, send-document, file-record, hl7v2",
         "gateway.toml:18: writeback.practices[0].base_url: production mode sends over https:// only",
         "gateway.toml:20: serve.tls_key_file: k: ",
         "gateway.toml:21: serve.client_ca_file: mutual TLS needs serve.tls_cert_file",

@@ -92,7 +92,7 @@ secret_file = "secret"
 events = ["referral"]
 [[writeback.practices]]
 ods = "N84001"
-route = "fhir"
+routes = ["fhir"]
 base_url = "{}"
 [access]
 key_file = "token-key.pem"

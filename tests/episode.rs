@@ -425,8 +425,10 @@ async fn a_preview_shows_what_the_write_then_files_and_keeps_nothing() {
 async fn bad_input_is_refused_by_element_and_nothing_is_kept() {
     let (house, to) = accepted().await;
     let with = |mut resource: Value, pointer: &str, value: Value| {
-        let (parent, name) = pointer.rsplit_once('/').unwrap();
-        resource.pointer_mut(parent).unwrap()[name] = value;
+        match resource.pointer_mut(pointer) {
+            Some(there) => *there = value,
+            None => resource[&pointer[1..]] = value,
+        }
         resource
     };
     let coded = |code: &str, display: &str| json!([{"coding": [{"system": "http://snomed.info/sct", "code": code, "display": display}]}]);

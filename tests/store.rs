@@ -12,6 +12,8 @@ mod support;
 mod countdowns;
 #[path = "store/faults.rs"]
 mod faults;
+#[path = "store/filing.rs"]
+mod filing;
 #[path = "store/log.rs"]
 mod log;
 #[path = "store/outbox.rs"]
@@ -75,6 +77,10 @@ on_both_engines! {
     outbox::rows_of_an_episode_leave_in_order,
     outbox::a_lease_that_ran_out_is_lost,
     outbox::rows_are_claimed_once_by_many,
+    filing::a_filing_moves_one_version_at_a_time,
+    filing::filings_are_found_by_what_is_asked,
+    filing::a_row_is_sent_again_when_asked,
+    filing::a_dictionary_keeps_what_was_seen_last,
     log::the_root_is_the_one_anybody_computes,
     log::checkpoints_are_kept_at_each_thousand,
     log::entries_are_found_by_what_they_say,

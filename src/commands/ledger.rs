@@ -88,7 +88,7 @@ async fn reckon(
     let rows = gateway.store.ledger(practice, day.as_deref()).await?;
     // What pools made of a referral is no referral, unless it has a row all the same.
     let mut onward = requests(gateway, vec![onward()]).await?;
-    rows.iter().for_each(|row| drop(onward.remove(&row.id)));
+    onward.retain(|id| rows.iter().all(|row| row.id != *id));
     referrals.retain(|id| !onward.contains(id));
     let ignored = gateway.store.ignored().await?;
     let asked = |of: &str| practice.is_none_or(|practice| practice == of);

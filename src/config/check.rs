@@ -192,6 +192,37 @@ impl Check<'_> {
             self.once(&mut seen, &path("ods"), practice.ods.as_str());
             self.peer(&path("base_url"), &practice.base_url);
             self.file(&path("token_file"), &practice.token_file);
+            self.routes(practice, &path);
+        }
+    }
+
+    /// Each route has what it needs, and stands once.
+    fn routes(&mut self, practice: &super::PracticeSystem, path: &dyn Fn(&str) -> String) {
+        if practice.routes.is_empty() {
+            self.fault(&path("routes"), "names no route");
+        }
+        for (place, route) in practice.routes.iter().enumerate() {
+            if practice.routes[..place].contains(route) {
+                self.fault(&path("routes"), format!("'{route}' stands there twice"));
+            }
+            let paired = matches!(route.as_str(), "file-record" | "hl7v2");
+            let lacking = match route.as_str() {
+                "fhir" if practice.base_url.is_empty() => Some(("base_url", "the route fhir needs one")),
+                _ if paired && practice.pairing_file.is_empty() => {
+                    Some(("pairing_file", "this route needs a pairing with the practice's supplier"))
+                }
+                _ if paired && practice.folder.is_empty() => {
+                    Some(("folder", "this route needs the folder that the supplier's interface takes files from"))
+                }
+                _ => None,
+            };
+            if let Some((key, why)) = lacking {
+                self.fault(&path("routes"), format!("'{route}' without {key}: {why}"));
+            }
+        }
+        self.file(&path("pairing_file"), &practice.pairing_file);
+        if !practice.folder.is_empty() && !Path::new(&practice.folder).is_dir() {
+            self.fault(&path("folder"), format!("{} is not a folder", practice.folder));
         }
     }
 

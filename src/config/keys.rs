@@ -9,7 +9,10 @@ use super::shape::Shape::{
 };
 
 /// The events that a receiver may ask for; each stands for all that begin with it and a full stop.
-pub const EVENTS: &[&str] = &["referral", "task", "outcome"];
+pub const EVENTS: &[&str] = &["referral", "task", "outcome", "writeback"];
+
+/// The routes into a practice's record; see `writeback::route`.
+pub const ROUTES: &[&str] = &["fhir", "update-record", "send-document", "file-record", "hl7v2"];
 
 const fn key(path: &'static str, shape: Shape) -> Key {
     Key { path, shape, required: false }
@@ -64,10 +67,17 @@ pub const KEYS: &[Key] = &[
     needed("delivery.receivers[].secret_file", PathNamed),
     needed("delivery.receivers[].events", WordsOf(EVENTS)),
     key("outcome.share", OneOf(&["all", "codes", "nothing"])),
+    key("writeback.infrastructure_hours", Whole(1, 8760)),
+    key("writeback.business_hours", Whole(1, 8760)),
+    key("writeback.practice_days", Whole(1, 365)),
+    key("writeback.look_again_minutes", Whole(1, 10_080)),
     needed("writeback.practices[].ods", Ods),
-    needed("writeback.practices[].route", OneOf(&["fhir"])),
-    needed("writeback.practices[].base_url", UrlNamed),
+    needed("writeback.practices[].routes", WordsOf(ROUTES)),
+    key("writeback.practices[].base_url", Url),
     key("writeback.practices[].token_file", Path),
+    key("writeback.practices[].mailbox", Text),
+    key("writeback.practices[].pairing_file", Path),
+    key("writeback.practices[].folder", Path),
     key("evaluation.hidden_below", Whole(0, 1000)),
     key("mesh.url", Url),
     key("mesh.mailbox", Text),

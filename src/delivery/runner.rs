@@ -23,7 +23,7 @@ use super::attempt::{self, Answer, Sending, Verdict};
 use crate::audit;
 use crate::referral::Gateway;
 use crate::store::StoreError;
-use crate::store::commit::{Claimed, Commit, LedgerRow, OutboxResult, OutboxRow, Sent};
+use crate::store::commit::{Claimed, Commit, OutboxResult, OutboxRow, Sent};
 
 /// How often queues are looked at when nothing wakes the runner.
 const POLL: Duration = Duration::from_millis(250);
@@ -73,12 +73,8 @@ pub trait Receiver: Send + Sync + 'static {
     /// Judges the answer to one row.
     fn judge(&self, row: &OutboxRow, answer: &Answer) -> Verdict;
 
-    /// Ledger rows that change in the commit that says the receiver has it.
-    fn settle(
-        &self,
-        gateway: &Gateway,
-        row: &OutboxRow,
-    ) -> impl Future<Output = Result<Vec<LedgerRow>, StoreError>> + Send;
+    /// What else changes in the commit that says the receiver has it.
+    fn settle(&self, gateway: &Gateway, row: &OutboxRow) -> impl Future<Output = Result<Commit, StoreError>> + Send;
 }
 
 /// Sends the rows of every queue whose name begins with `prefix` until `shutdown`, then waits for
@@ -209,13 +205,13 @@ async fn write_down<R: Receiver>(
     sent: &Sent,
     audit: Option<audit::Entry>,
 ) -> Result<(), StoreError> {
-    let ledger = match sent {
+    let also = match sent {
         Sent::Done => receiver.settle(gateway, &claimed.row).await?,
-        _ => Vec::new(),
+        _ => Commit::default(),
     };
     let result = OutboxResult { id: claimed.row.id, lease: claimed.lease, state: sent.clone() };
-    let commit = Commit { sent: vec![result], audit: audit.into_iter().collect(), ledger, ..Commit::default() };
-    gateway.store.commit(commit).await.map(|_| ())
+    let commit = Commit { sent: vec![result], audit: audit.into_iter().collect(), ..Commit::default() };
+    gateway.store.commit(commit.and(also)).await.map(|_| ())
 }
 
 /// Logs and counts what a try came to.

@@ -12,7 +12,7 @@ use crate::config;
 use crate::fhir::collection::collection;
 use crate::referral::Gateway;
 use crate::store::StoreError;
-use crate::store::commit::{LedgerRow, OutboxRow};
+use crate::store::commit::{Commit, OutboxRow};
 
 /// One receiver as configured, or what is wrong with its configuration.
 pub struct Webhook {
@@ -97,7 +97,7 @@ impl Receiver for Webhook {
         by_status(answer)
     }
 
-    async fn settle(&self, _gateway: &Gateway, _row: &OutboxRow) -> Result<Vec<LedgerRow>, StoreError> {
-        Ok(Vec::new())
+    async fn settle(&self, _gateway: &Gateway, _row: &OutboxRow) -> Result<Commit, StoreError> {
+        Ok(Commit::default())
     }
 }

@@ -147,12 +147,12 @@ fn configured(
         events: ["referral", "task", "outcome"].map(str::to_owned).to_vec(),
     }];
     for (ods, system) in practices {
-        config.writeback.practices.push(config::PracticeSystem {
-            ods: OdsCode::parse(ods).map_err(DemoFault::new)?,
-            route: "fhir".into(),
-            base_url: system.base_url.clone(),
-            token_file: String::new(),
-        });
+        let ods = OdsCode::parse(ods).map_err(DemoFault::new)?;
+        let base_url = system.base_url.clone();
+        config
+            .writeback
+            .practices
+            .push(config::PracticeSystem { base_url, ..config::PracticeSystem::new(ods, &["fhir"]) });
     }
     Ok(config)
 }

@@ -12,12 +12,13 @@ use super::{Write, care, preview};
 use crate::access::Caller;
 use crate::audit::{self, Action, Entry, Kind};
 use crate::clock::instant;
-use crate::delivery::{self, WRITEBACK};
+use crate::delivery;
 use crate::fhir::episode as said;
 use crate::fhir::{self, observation, version};
 use crate::referral::Gateway;
 use crate::rejection::Rejection;
 use crate::store::commit::{Commit, Episode, LedgerRow, LedgerState, OutboxRow, ResourceWrite};
+use crate::store::filing::Filing;
 use crate::store::{Store, StoreError, Stored};
 
 /// What the ledger says a referral waits for when its outcome is on the way to the practice.
@@ -126,9 +127,14 @@ impl<'a> Change<'a> {
         if write.show {
             return Ok(preview::stored(self.journey, self.at, &shown));
         }
-        self.settled(gateway, &filed).await?;
+        let unsent = self.ends_as.filter(|_| filed.is_empty());
+        if let (Some(state), Some(ledger)) = (unsent, &mut self.ledger) {
+            settle(gateway, state, ledger).await?;
+        }
+        let waits = self.ledger.clone().filter(|row| row.state == LedgerState::Open);
         let Some(answer) = writes.first().map(stored) else { return Err(Rejection::not_found()) };
         let mut outbox = self.deliveries(gateway, &writes);
+        let filings = filed.iter().filter_map(Filing::queued).collect();
         outbox.extend(filed);
         let commit = Commit {
             audit: vec![self.entry(caller, write, &writes)],
@@ -136,10 +142,17 @@ impl<'a> Change<'a> {
             ledger: self.ledger.into_iter().collect(),
             episodes: self.episode.into_iter().collect(),
             outbox,
+            filings,
             ..Commit::default()
         };
         gateway.store.commit(commit).await?;
         delivery::wake();
+        // What was under way may have arrived while this was committed.
+        if let (Some(state), Some(mut ledger)) = (unsent, waits)
+            && settle(gateway, state, &mut ledger).await?
+        {
+            gateway.store.commit(Commit { ledger: vec![ledger], ..Commit::default() }).await?;
+        }
         Ok(answer)
     }
 
@@ -166,19 +179,6 @@ impl<'a> Change<'a> {
     pub(super) fn happened(&self, writes: &[Item]) -> Option<Event> {
         let measure = |item: &Item| matches!(fhir::kind(&item.resource), "QuestionnaireResponse" | "Observation");
         self.event.or_else(|| writes.first().is_some_and(measure).then_some(Event::Assess))
-    }
-
-    /// Where nothing that ends the episode is sent, and nothing is under way, nobody is waited for.
-    async fn settled(&mut self, gateway: &Gateway, filed: &[OutboxRow]) -> Result<(), StoreError> {
-        let (Some(state), Some(ledger), true) = (self.ends_as, &mut self.ledger, filed.is_empty()) else {
-            return Ok(());
-        };
-        let rows = gateway.store.outbox_of(&self.journey.episode.id, WRITEBACK).await?;
-        if rows.iter().all(|(_, _, sent)| sent == "done") {
-            ledger.state = state;
-            ledger.waiting_on = String::new();
-        }
-        Ok(())
     }
 
     fn row(&self, event: &str, write: &ResourceWrite) -> OutboxRow {
@@ -220,10 +220,22 @@ impl<'a> Change<'a> {
     }
 }
 
+/// Where nothing that ends the episode is sent, nobody is waited for once all that was sent before
+/// is in the record. Returns whether that is so.
+async fn settle(gateway: &Gateway, state: LedgerState, ledger: &mut LedgerRow) -> Result<bool, StoreError> {
+    let filings = gateway.store.filings_of(&ledger.id).await?;
+    let done = filings.iter().all(|filing| filing.state.is_in_record());
+    if done {
+        ledger.state = state;
+        ledger.waiting_on = String::new();
+    }
+    Ok(done)
+}
+
 /// A resource that holds words which the person must not read online says so itself.
 fn labelled(mut resource: Value) -> Value {
     if fhir::kind(&resource) == "Task"
-        && let Some(labels) = resource["meta"]["security"].as_array_mut()
+        && let Some(labels) = resource.pointer_mut("/meta/security").and_then(Value::as_array_mut)
     {
         labels.retain(|label| label["code"] != observation::HIDDEN);
         if labels.is_empty()
@@ -235,7 +247,7 @@ fn labelled(mut resource: Value) -> Value {
     if said::restricted(&resource).is_empty() || observation::is_hidden(&resource) {
         return resource;
     }
-    if resource["meta"]["security"].is_null() {
+    if !resource["meta"]["security"].is_array() {
         resource["meta"]["security"] = json!([]);
     }
     if let Some(labels) = resource["meta"]["security"].as_array_mut() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::change::Change;
 use super::filing::{self, Draft};
 use super::journey::Journey;
-use super::reason::{self, Reason};
+use super::reason::{self, CLOSURE_REASON, Reason};
 use super::share::Share;
 use super::state::{self, Step};
 use super::{Write, care, check, terms};
@@ -199,7 +199,11 @@ fn next(current: &Value, sent: &Value, step: Step, now: &str) -> Result<Value, R
 
 /// True where no reason is given, or a reopening only repeats the closure's.
 fn says_nothing(reason: &Value, current: &Value, step: Step) -> bool {
-    reason.is_null() || (step == Step::Reopen && *reason == current["statusReason"])
+    let repeats = || {
+        let text = &reason["text"];
+        coding(reason, CLOSURE_REASON).is_some() || (text.is_string() && *text == current["statusReason"]["text"])
+    };
+    reason.is_null() || (step == Step::Reopen && repeats())
 }
 
 /// Why it is closed; where the pool named no business status, the reason's own is put.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::filing::{DictionaryRow, Filing, Requeue};
 use crate::audit::Entry;
 use crate::fhir::ids::OdsCode;
 
@@ -16,7 +17,7 @@ pub fn digest(bytes: &[u8]) -> String {
 
 /// Everything that one event changes, in one transaction: resource versions and their search
 /// index, the message with its bytes, the ledger, holds, outbox rows and audit entries.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Commit {
     /// Keys that must not have been used before; the first one taken refuses the commit.
     pub keys: Vec<DoorKey>,
@@ -36,12 +37,57 @@ pub struct Commit {
     pub outbox: Vec<OutboxRow>,
     /// What became of claimed outbox rows.
     pub sent: Vec<OutboxResult>,
+    /// Outbox rows, done or given up, that are to be sent again.
+    pub requeue: Vec<Requeue>,
+    /// Where entries stand on their way into practices' records.
+    pub filings: Vec<Filing>,
+    /// What practices' dictionaries were seen to do with codes.
+    pub dictionary: Vec<DictionaryRow>,
     /// Open or changed episodes.
     pub episodes: Vec<Episode>,
     /// Clocks that begin, go on or stop.
     pub countdowns: Vec<super::countdown::Change>,
     /// Audit entries, in order; appended to the Merkle log by this commit.
     pub audit: Vec<Entry>,
+}
+
+impl Commit {
+    /// Everything of both, this one's first. The message of the other stands where both have one.
+    pub fn and(mut self, other: Self) -> Self {
+        let Self {
+            keys,
+            message,
+            writes,
+            ledger,
+            ignored,
+            holds,
+            released,
+            outbox,
+            sent,
+            requeue,
+            filings,
+            dictionary,
+            episodes,
+            countdowns,
+            audit,
+        } = other;
+        self.keys.extend(keys);
+        self.message = message.or(self.message);
+        self.writes.extend(writes);
+        self.ledger.extend(ledger);
+        self.ignored.extend(ignored);
+        self.holds.extend(holds);
+        self.released.extend(released);
+        self.outbox.extend(outbox);
+        self.sent.extend(sent);
+        self.requeue.extend(requeue);
+        self.filings.extend(filings);
+        self.dictionary.extend(dictionary);
+        self.episodes.extend(episodes);
+        self.countdowns.extend(countdowns);
+        self.audit.extend(audit);
+        self
+    }
 }
 
 /// What a commit got.

@@ -17,11 +17,15 @@
 pub mod commit;
 pub mod countdown;
 pub mod fault;
+pub mod filing;
+mod query;
 mod rows;
 pub mod staging;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+
+pub use query::{Criterion, Cursor, EntrySearch, Page, Search, Test};
 
 /// Why the store did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -96,86 +100,6 @@ pub mod param {
     pub const REQUESTER_IDENTIFIER: u8 = 24; // requester:identifier; Patient.managingOrganization
     pub const GOAL: u8 = 26; // CarePlan.goal; numbers from 26 are those of single types
     pub const PERFORMER_IDENTIFIER: u8 = 25; // performer:identifier, owner:identifier, GP
-}
-
-/// How one search parameter narrows. Values of one criterion are joined by "or", criteria by "and".
-#[derive(Debug, Clone)]
-pub struct Criterion {
-    /// See [`param`].
-    pub param: u8,
-    /// The alternatives.
-    pub any_of: Vec<Test>,
-    /// `:not` - no row of the resource may match.
-    pub negated: bool,
-}
-
-/// One value of a criterion.
-#[derive(Debug, Clone)]
-pub enum Test {
-    /// The index value is this; `extra` narrows the system where given (`Some("")`: no system).
-    Is {
-        /// The code, reference or exact string.
-        value: String,
-        /// The system.
-        extra: Option<String>,
-    },
-    /// The index value begins with this.
-    StartsWith(String),
-    /// Any code of this system.
-    System(String),
-    /// The resource's range lies in `[from, to)` or overlaps it, per FHIR's prefix; either end open.
-    Within {
-        /// Bounds on `extra >= from` / `value < to`, as 24-character UTC texts; empty: open.
-        from: String,
-        /// See `from`.
-        to: String,
-    },
-    /// The parameter is absent (`:missing=true`) or present.
-    Missing(bool),
-}
-
-/// A search over one resource type.
-#[derive(Debug, Clone)]
-pub struct Search {
-    /// The resource type.
-    pub kind: String,
-    /// `_id`, if given: the alternatives.
-    pub ids: Vec<String>,
-    /// `_lastUpdated` bounds on the current version, `[from, to)`.
-    pub updated: (Option<Timestamp>, Option<Timestamp>),
-    /// All must hold.
-    pub criteria: Vec<Criterion>,
-    /// Rows the caller may see: `None` all, else any of these `(param::PRACTICE | param::POOL, value)`.
-    pub visible: Option<Vec<(u8, String)>>,
-    /// Newest first (by creation) when true.
-    pub newest_first: bool,
-    /// Most resources to return.
-    pub count: usize,
-    /// Where the last page ended, from [`Page::next`].
-    pub after: Option<Cursor>,
-    /// Also count all matches.
-    pub total: bool,
-}
-
-/// A place between two pages. It stays true while others write: resources made after the first
-/// page was read are not shown, and none is shown twice or skipped because another was added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    /// Creation order of the last resource shown.
-    pub last: i64,
-    /// The newest creation order when the first page was read.
-    pub newest: i64,
-}
-
-/// One page of a search.
-#[derive(Debug, Clone, Default)]
-pub struct Page {
-    /// The current versions found.
-    pub found: Vec<Stored>,
-    /// Where to go on, if there is more.
-    pub next: Option<Cursor>,
-    /// All matches, if asked for.
-    pub total: Option<u64>,
 }
 
 /// The store: one contract, two engines that share no code.
@@ -377,6 +301,52 @@ impl Store {
         on!(self, engine => engine.outbox_of(episode, prefix).await)
     }
 
+    /// One filing.
+    pub async fn filing(&self, id: uuid::Uuid) -> Result<Option<filing::Filing>, StoreError> {
+        on!(self, engine => engine.filing(id).await)
+    }
+
+    /// The filing that sent a message, by the id that its acknowledgements name.
+    pub async fn filing_of_message(&self, message: &str) -> Result<Option<filing::Filing>, StoreError> {
+        on!(self, engine => engine.filing_of_message(message).await)
+    }
+
+    /// All filings of an episode, in the order in which they were made.
+    pub async fn filings_of(&self, episode: &str) -> Result<Vec<filing::Filing>, StoreError> {
+        on!(self, engine => engine.filings_of(episode).await)
+    }
+
+    /// Filings that match, longest in their state first.
+    pub async fn find_filings(&self, find: filing::FilingSearch) -> Result<Vec<filing::Filing>, StoreError> {
+        on!(self, engine => engine.find_filings(find).await)
+    }
+
+    /// Filings that are to be looked at by `now`, at most `count`, soonest first.
+    pub async fn filings_to_look_at(&self, now: Timestamp, count: usize) -> Result<Vec<filing::Filing>, StoreError> {
+        on!(self, engine => engine.filings_to_look_at(now, count).await)
+    }
+
+    /// How many filings each practice has in each state: `(practice, state word, overdue, count)`.
+    pub async fn filing_counts(&self) -> Result<Vec<(String, String, bool, u64)>, StoreError> {
+        on!(self, engine => engine.filing_counts().await)
+    }
+
+    /// What a practice's dictionary did with a code, where that was seen.
+    pub async fn dictionary(
+        &self,
+        practice: &str,
+        system: &str,
+        code: &str,
+    ) -> Result<Option<filing::DictionaryRow>, StoreError> {
+        on!(self, engine => engine.dictionary(practice, system, code).await)
+    }
+
+    /// Queues whose name begins with `prefix` and that have rows due by `now`, none of them
+    /// claimed.
+    pub async fn due_queues(&self, prefix: &str, now: Timestamp) -> Result<Vec<String>, StoreError> {
+        on!(self, engine => engine.due_queues(prefix, now).await)
+    }
+
     /// Audit entries as their leaf bytes, from position `from`, at most `count`.
     pub async fn entries(&self, from: u64, count: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         on!(self, engine => engine.entries(from, count).await)
@@ -442,29 +412,4 @@ fn url(config: &crate::config::Store) -> Result<String, StoreError> {
     let text = std::fs::read_to_string(&config.url_file)
         .map_err(|fault| StoreError::Engine(format!("store.url_file {} cannot be read: {fault}", config.url_file)))?;
     Ok(text.trim().to_owned())
-}
-
-/// A search over audit entries.
-#[derive(Debug, Clone, Default)]
-pub struct EntrySearch {
-    /// `Patient/id`.
-    pub patient: Option<String>,
-    /// The agent's client id.
-    pub agent: Option<String>,
-    /// `Type/id`, any version.
-    pub entity: Option<String>,
-    /// FHIR action letter.
-    pub action: Option<String>,
-    /// FHIR outcome digit.
-    pub outcome: Option<String>,
-    /// `Entry::interaction`.
-    pub interaction: Option<String>,
-    /// The entry's id.
-    pub id: Option<String>,
-    /// `[from, to)`.
-    pub at: (Option<Timestamp>, Option<Timestamp>),
-    /// Only positions below this.
-    pub before: Option<u64>,
-    /// At most this many.
-    pub count: usize,
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use super::commit::{IndexRow, LedgerState};
+use super::filing::FilingState;
 use crate::audit::Entry;
 
 /// An audit entry's reference to a patient.
@@ -101,6 +102,21 @@ pub(super) fn pack_resources(resources: &[(String, String, u32)]) -> String {
 /// The resource versions in a packed text.
 pub(super) fn unpack_resources(text: &str) -> Result<Vec<(String, String, u32)>, StoreError> {
     serde_json::from_str(text).map_err(|_| damaged("an outbox row"))
+}
+
+/// A list of texts, or of pairs of texts, as one text.
+pub(super) fn pack_texts<T: serde::Serialize>(texts: &[T]) -> String {
+    serde_json::to_string(texts).unwrap_or_default()
+}
+
+/// The texts in a packed text.
+pub(super) fn unpack_texts<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>, StoreError> {
+    serde_json::from_str(text).map_err(|_| damaged("a list"))
+}
+
+/// The state that a filing's word names.
+pub(super) fn filing_state(word: &str) -> Result<FilingState, StoreError> {
+    FilingState::parse(word).ok_or_else(|| damaged("a filing's state"))
 }
 
 /// The state that a ledger word names.

@@ -8,11 +8,14 @@ pub mod acknowledge;
 pub mod document;
 pub mod entry;
 pub mod file_record;
+pub mod gather;
 pub mod hl7v2;
 pub mod itk3;
 pub mod mesh;
 mod practice;
+pub mod progress;
 mod route;
+pub mod settle;
 pub mod state;
 pub mod wording;
 
@@ -23,8 +26,9 @@ use jiff::Timestamp;
 use crate::delivery::{WRITEBACK, runner};
 use crate::fhir::ids::OdsCode;
 use crate::referral::Gateway;
-use crate::store::commit::{LedgerState, OutboxRow};
+use crate::store::commit::OutboxRow;
 
+pub use acknowledge::acknowledged;
 pub use route::Route;
 
 /// What the ledger says a referral waits for while its practice system has not all of it.
@@ -43,15 +47,6 @@ pub fn rows(
         .iter()
         .map(|one| crate::delivery::practice_row(practice, event, episode, std::slice::from_ref(one), at))
         .collect()
-}
-
-/// How the ledger ends when the row of this event, and all before it, are acknowledged.
-fn ends(event: &str) -> Option<LedgerState> {
-    match event {
-        "outcome.closed" => Some(LedgerState::Closed),
-        "outcome.declined" | "outcome.returned" => Some(LedgerState::Returned),
-        _ => None,
-    }
 }
 
 /// Writes back to practice systems until `shutdown`, then lets the sends under way finish.

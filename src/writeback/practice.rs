@@ -8,15 +8,17 @@
 
 use serde_json::Value;
 
-use super::{PRACTICE_SYSTEM, Route, ends};
+use super::progress::{Limits, Next};
+use super::state::FilingState;
+use super::{Route, settle};
 use crate::audit;
 use crate::delivery::attempt::{Answer, Verdict, by_status};
 use crate::delivery::runner::{Letter, Receiver, Unready};
-use crate::delivery::{WRITEBACK, contents, reach};
+use crate::delivery::{contents, reach};
 use crate::fhir;
 use crate::referral::Gateway;
 use crate::store::StoreError;
-use crate::store::commit::{LedgerRow, LedgerState, OutboxRow};
+use crate::store::commit::{Commit, OutboxRow};
 
 /// One practice's system as configured, or what a person must do.
 pub struct Practice {
@@ -63,20 +65,10 @@ impl Receiver for Practice {
         judge(answer)
     }
 
-    async fn settle(&self, gateway: &Gateway, row: &OutboxRow) -> Result<Vec<LedgerRow>, StoreError> {
-        let outbox = gateway.store.outbox_of(&row.episode, WRITEBACK).await?;
-        let others_done = outbox.iter().all(|(id, _, state)| *id == row.id || state == "done");
-        let end = outbox.iter().find_map(|(_, event, _)| ends(event));
-        let Some(end) = end.filter(|_| others_done) else { return Ok(Vec::new()) };
-        let ledger = gateway.store.ledger_row(&row.episode).await?;
-        let waits = |one: &LedgerRow| one.state == LedgerState::Open && one.waiting_on == PRACTICE_SYSTEM;
-        let closed = ledger.filter(waits).map(|one| LedgerRow {
-            state: end,
-            since: gateway.clock.now(),
-            waiting_on: String::new(),
-            ..one
-        });
-        Ok(closed.into_iter().collect())
+    async fn settle(&self, gateway: &Gateway, row: &OutboxRow) -> Result<Commit, StoreError> {
+        let Some(filing) = gateway.store.filing(row.id).await? else { return Ok(Commit::default()) };
+        let limits = Limits::of(&gateway.config);
+        settle::with(gateway, Next::of(&filing).to(FilingState::Filed, "", gateway.clock.now(), &limits)).await
     }
 }
 

@@ -29,10 +29,16 @@ impl Route {
     pub fn of(config: &Config, practice: &str) -> Result<Self, String> {
         let system = config.writeback.practices.iter().find(|system| system.ods.as_str() == practice);
         let system = system.ok_or_else(|| format!("needs a person: practice {practice} has no write-back route"))?;
-        match system.route.as_str() {
-            "fhir" => fhir(config, system),
-            other => Err(format!("needs a person: practice {practice} has the unknown route '{other}'")),
+        match system.routes.first().map(String::as_str) {
+            Some("fhir") => fhir(config, system),
+            other => Err(format!("needs a person: practice {practice} has the unknown route {other:?}")),
         }
+    }
+
+    /// The words of a practice's routes, in the order in which they are tried.
+    pub fn words<'a>(config: &'a Config, practice: &str) -> &'a [String] {
+        let system = config.writeback.practices.iter().find(|system| system.ods.as_str() == practice);
+        system.map_or(&[], |system| system.routes.as_slice())
     }
 }
 

@@ -1,61 +1,88 @@
 //! Where one entry stands on its way into the record, and what may follow.
 
-use serde::{Deserialize, Serialize};
+pub use crate::store::filing::FilingState;
 
-/// The states of a filing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FilingState {
-    /// Committed, not sent.
-    Queued,
-    /// Left, or may have left; nothing came back.
-    Sent,
-    /// The practice's system has the message (infrastructure acknowledgement).
-    Received,
-    /// It found the person.
-    PatientMatched,
-    /// A person at the practice must accept it.
-    AwaitingPractice,
-    /// In the record, coded. An end.
-    Filed,
-    /// In the record as text only: the practice's dictionary lacks the code. An end, and somebody
-    /// is told.
-    FiledWithoutCode,
-    /// Refused on every route that was tried. An end, unless a person sends it again.
-    Rejected,
-    /// A later version took its place. An end.
+use FilingState::{
+    AwaitingPractice, Filed, FiledWithoutCode, NeedsPerson, PatientMatched, Queued, Received, Rejected, Sent,
     Superseded,
-    /// Nobody but a person can say or do more.
-    NeedsPerson,
+};
+
+/// What may follow each state. Staying is always allowed. What no row allows is not done: a late
+/// or contradicting acknowledgement is noted and changes nothing.
+const FOLLOWS: [(FilingState, &[FilingState]); 10] = [
+    (
+        Queued,
+        &[Sent, Received, PatientMatched, AwaitingPractice, Filed, FiledWithoutCode, Rejected, Superseded, NeedsPerson],
+    ),
+    // Back to the queue: the route refused for good, and the next one is tried.
+    (
+        Sent,
+        &[
+            Queued,
+            Received,
+            PatientMatched,
+            AwaitingPractice,
+            Filed,
+            FiledWithoutCode,
+            Rejected,
+            Superseded,
+            NeedsPerson,
+        ],
+    ),
+    (Received, &[Queued, PatientMatched, AwaitingPractice, Filed, FiledWithoutCode, Rejected, Superseded, NeedsPerson]),
+    (PatientMatched, &[Queued, AwaitingPractice, Filed, FiledWithoutCode, Rejected, Superseded, NeedsPerson]),
+    (AwaitingPractice, &[Queued, Filed, FiledWithoutCode, Rejected, Superseded, NeedsPerson]),
+    (Filed, &[Superseded]),
+    // A person coded it.
+    (FiledWithoutCode, &[Filed, Superseded]),
+    // A person sends it again, or says that it is there; or the practice says so after all.
+    (Rejected, &[Queued, Sent, Filed, FiledWithoutCode, Superseded]),
+    (Superseded, &[]),
+    (
+        NeedsPerson,
+        &[Queued, Sent, Received, PatientMatched, AwaitingPractice, Filed, FiledWithoutCode, Rejected, Superseded],
+    ),
+];
+
+/// True when a filing in `from` may come to be in `to`.
+pub fn may_follow(from: FilingState, to: FilingState) -> bool {
+    from == to || FOLLOWS.iter().any(|(state, next)| *state == from && next.contains(&to))
 }
 
-impl FilingState {
-    /// All of them, with their words.
-    pub const ALL: [(Self, &'static str); 10] = [
-        (Self::Queued, "queued"),
-        (Self::Sent, "sent"),
-        (Self::Received, "received"),
-        (Self::PatientMatched, "patient-matched"),
-        (Self::AwaitingPractice, "awaiting-practice"),
-        (Self::Filed, "filed"),
-        (Self::FiledWithoutCode, "filed-without-code"),
-        (Self::Rejected, "rejected"),
-        (Self::Superseded, "superseded"),
-        (Self::NeedsPerson, "needs-person"),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row a state, a column a state, in the order of `FilingState::ALL`.
+    const PAIRS: [&str; 10] = [
+        // q s r m a F f R S N
+        "x x x x x x x x x x", // queued
+        "x x x x x x x x x x", // sent
+        "x . x x x x x x x x", // received
+        "x . . x x x x x x x", // patient-matched
+        "x . . . x x x x x x", // awaiting-practice
+        ". . . . . x . . x .", // filed
+        ". . . . . x x . x .", // filed-without-code
+        "x x . . . x x x x .", // rejected
+        ". . . . . . . . x .", // superseded
+        "x x x x x x x x x x", // needs-person
     ];
 
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, word)| word)
+    #[test]
+    fn every_pair_of_states_is_decided() {
+        for ((from, word), row) in FilingState::ALL.iter().zip(PAIRS) {
+            for ((to, other), cell) in FilingState::ALL.iter().zip(row.split(' ')) {
+                assert_eq!(may_follow(*from, *to), cell == "x", "{word} -> {other}");
+            }
+        }
     }
 
-    /// The state that a word names.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, known)| *known == word).map(|(state, _)| *state)
-    }
-
-    /// True when the practice's record has it, coded or not, or a later version of it.
-    pub fn is_in_record(self) -> bool {
-        matches!(self, Self::Filed | Self::FiledWithoutCode | Self::Superseded)
+    #[test]
+    fn words_are_read_back() {
+        for (state, word) in FilingState::ALL {
+            assert_eq!(FilingState::parse(word), Some(state));
+            assert_eq!(state.word(), word);
+        }
+        assert_eq!(FilingState::parse("lost"), None);
     }
 }

@@ -10,7 +10,7 @@ use fingerpost::writeback::{document, hl7v2};
 
 use super::{envelope, samples};
 
-type Encoder = dyn Fn(&Submission, bool) -> Result<Vec<u8>, Unencodable>;
+type Encoder<'a> = dyn Fn(&Submission, bool) -> Result<Vec<u8>, Unencodable> + 'a;
 
 fn golden(name: &str, bytes: &[u8]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/encoders/golden").join(name);
@@ -57,7 +57,7 @@ fn the_same_submission_gives_the_same_bytes_at_any_time() {
     for (name, submission) in samples::all() {
         let mut later = envelope(&submission);
         later.now = submission.recorded.checked_add(jiff::SignedDuration::from_hours(5)).unwrap();
-        let twice = |encode: &Encoder| {
+        let twice = |encode: &Encoder<'_>| {
             assert_eq!(encode(&submission, false), encode(&submission, true), "{name}");
         };
         let envelope = envelope(&submission);

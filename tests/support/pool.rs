@@ -57,12 +57,9 @@ pub async fn wellness() -> WellnessDatabase {
 }
 
 pub fn writes_back(config: &mut Config, to: &PracticeSystem) {
-    config.writeback.practices.push(System {
-        ods: OdsCode::parse(PRACTICE).unwrap(),
-        route: "fhir".into(),
-        base_url: to.base_url.clone(),
-        token_file: String::new(),
-    });
+    let ods = OdsCode::parse(PRACTICE).unwrap();
+    let base_url = to.base_url.clone();
+    config.writeback.practices.push(System { base_url, ..System::new(ods, &["fhir"]) });
 }
 
 /// One referral and the pool that has it.

@@ -19,6 +19,7 @@ use crate::rejection::{IssueType, Rejection};
 use crate::store::StoreError;
 use crate::store::commit::{Cause, Commit, DoorKey, Hold, Message, digest};
 use crate::writeback::acknowledge::{Acknowledgement, Stage, Verdict};
+use crate::writeback::acknowledged;
 use crate::writeback::itk3::response;
 
 /// The word of this way in, in messages, holds and door keys.
@@ -260,9 +261,4 @@ async fn again(gateway: &Gateway, hold: &Hold) -> Result<response::ParsedRespons
     let id: Uuid = hold.replay.parse().map_err(|_| nothing())?;
     let message = gateway.store.message(id).await?.ok_or_else(nothing)?;
     response::parse(&message.bytes).map_err(|why| Rejection::bad_request(IssueType::Structure, why.to_string()))
-}
-
-/// Stands for `writeback::acknowledged` until it is there: the commit alone.
-async fn acknowledged(gateway: &Gateway, _acknowledgement: Acknowledgement, also: Commit) -> Result<(), StoreError> {
-    gateway.store.commit(also).await.map(|_| ())
 }

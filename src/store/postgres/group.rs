@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::log::{self, Log};
 use super::plan::{Plan, State};
 use super::statements::{Lane, Sql};
-use super::{Postgres, countdown, ledger, outbox};
+use super::{Postgres, countdown, filing, ledger, outbox};
 use crate::audit::Signer;
 use crate::store::StoreError;
 use crate::store::commit::{Commit, Committed};
@@ -95,14 +95,16 @@ async fn look(lane: &Lane, commits: &[&Commit], kinds: &HashMap<String, i32>) ->
     let first_versions = writes().filter(|write| write.version == 1).count();
     let draw = i64::try_from(first_versions).unwrap_or(i64::MAX);
     let sent: Vec<Uuid> = commits.iter().flat_map(|commit| &commit.sent).map(|sent| sent.id).collect();
+    let filings: Vec<Uuid> = commits.iter().flat_map(|commit| &commit.filings).map(|filing| filing.id).collect();
     let people: Vec<&String> =
         commits.iter().flat_map(|commit| &commit.episodes).map(|episode| &episode.nhs_number).collect();
-    let (begun, keys, resources, drawn, leases, open) = tokio::join!(
+    let (begun, keys, resources, drawn, leases, filings, open) = tokio::join!(
         lane.say("BEGIN"),
         lane.ask(Sql::FindKeys, keys.len(), [&scopes, &keys]),
         lane.ask(Sql::LockResources, ids.len(), [&types, &ids]),
         lane.ask(Sql::DrawKeys, first_versions, [&draw]),
         lane.ask(Sql::LockSent, sent.len(), [&sent]),
+        lane.ask(Sql::LockFilings, filings.len(), [&filings]),
         lane.ask(Sql::FindEpisodes, people.len(), [&people]),
     );
     begun?;
@@ -120,6 +122,9 @@ async fn look(lane: &Lane, commits: &[&Commit], kinds: &HashMap<String, i32>) ->
     plan.drawn.sort_unstable_by(|a, b| b.cmp(a));
     for row in leases? {
         plan.leases.insert(row.try_get(0)?, row.try_get(1)?);
+    }
+    for row in filings? {
+        plan.filings.insert(row.try_get(0)?, row.try_get::<_, i32>(1)?.unsigned_abs());
     }
     for row in open? {
         plan.open.insert(row.try_get(0)?, row.try_get(1)?);
@@ -165,7 +170,8 @@ async fn write_first(lane: &Lane, plan: &Plan, accepted: &[&Commit]) -> Result<L
     let (new, old) = resources(plan);
     let (gone, come) = index(plan);
     let sent = outbox::Results::of(accepted);
-    let (taken, forgotten, added, changed, dropped, indexed, sent, tree) = tokio::join!(
+    let filings = filing::Filings::of(accepted);
+    let (taken, forgotten, added, changed, dropped, indexed, sent, filed, tree) = tokio::join!(
         lane.send(Sql::TakeKeys, keys.key.len(), [&keys.scope, &keys.key, &keys.digest, &keys.expires]),
         lane.send(Sql::ForgetKeys, usize::from(now.is_some()), [&now]),
         lane.send(
@@ -177,10 +183,11 @@ async fn write_first(lane: &Lane, plan: &Plan, accepted: &[&Commit]) -> Result<L
         lane.send(Sql::DropRows, gone.param.len(), [&gone.param, &gone.value, &gone.resource, &gone.extra]),
         lane.send(Sql::AddRows, come.param.len(), [&come.param, &come.value, &come.resource, &come.extra]),
         sent.send(lane),
+        filings.send(lane),
         lane.ask(Sql::LockTree, 1, []),
     );
     let (taken, added) = (taken?, added?);
-    for result in [forgotten, changed, dropped, indexed, sent] {
+    for result in [forgotten, changed, dropped, indexed, sent, filed] {
         result?;
     }
     if taken != keys.key.len() as u64 || added != new.key.len() as u64 {

@@ -17,6 +17,7 @@
 
 mod connect;
 mod countdown;
+mod filing;
 mod group;
 mod ledger;
 mod log;

@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub resources: BTreeMap<Name, State>,
     /// Queued outbox rows and the leases they are under.
     pub leases: HashMap<Uuid, Option<Uuid>>,
+    /// Filings and their versions.
+    pub filings: HashMap<Uuid, u32>,
     /// NHS number to open episode.
     pub open: HashMap<String, String>,
     /// Creation orders drawn and not yet given.
@@ -56,6 +58,14 @@ impl Plan {
         for sent in &commit.sent {
             if self.leases.get(&sent.id) != Some(&Some(sent.lease)) {
                 return Err(StoreError::Stale { what: format!("outbox row {}", sent.id) });
+            }
+        }
+        for filing in &commit.filings {
+            let current = self.filings.get(&filing.id).copied();
+            // A first version that is there already is the same event again.
+            let again = filing.version == 1 && current.is_some();
+            if !again && filing.version != current.unwrap_or(0).saturating_add(1) {
+                return Err(StoreError::Stale { what: format!("filing {}", filing.id) });
             }
         }
         self.episodes(&commit.episodes)?;

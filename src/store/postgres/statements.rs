@@ -14,6 +14,7 @@ pub(super) enum Sql {
     LockResources,
     DrawKeys,
     LockSent,
+    LockFilings,
     FindEpisodes,
     TakeKeys,
     ForgetKeys,
@@ -22,6 +23,11 @@ pub(super) enum Sql {
     DropRows,
     AddRows,
     WriteSent,
+    Requeue,
+    AddFilings,
+    ChangeFilings,
+    AddFilingMessages,
+    PutDictionary,
     LockTree,
     AddVersions,
     KeepMessages,
@@ -41,7 +47,7 @@ pub(super) enum Sql {
 }
 
 /// Each statement at its own place.
-const TEXTS: [(Sql, &str); 28] = [
+const TEXTS: [(Sql, &str); 34] = [
     (
         Sql::FindKeys,
         "SELECT scope, key, digest FROM door_key
@@ -55,6 +61,7 @@ const TEXTS: [(Sql, &str); 28] = [
     ),
     (Sql::DrawKeys, "SELECT nextval('resource_key') FROM generate_series(1, $1::bigint)"),
     (Sql::LockSent, "SELECT id, lease FROM outbox WHERE id = ANY($1::uuid[]) AND state = 0 ORDER BY id FOR UPDATE"),
+    (Sql::LockFilings, "SELECT id, version FROM filing WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"),
     (Sql::FindEpisodes, "SELECT nhs_number, id FROM episode WHERE open AND nhs_number = ANY($1::text[])"),
     (
         Sql::TakeKeys,
@@ -90,6 +97,48 @@ const TEXTS: [(Sql, &str); 28] = [
         "UPDATE outbox o SET state = n.state, due = coalesce(n.due, o.due), why = n.why, lease = NULL
          FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[], $4::text[]) AS n (id, state, due, why)
          WHERE o.id = n.id",
+    ),
+    (
+        Sql::Requeue,
+        "UPDATE outbox o SET state = 0, due = n.due, attempts = 0, lease = NULL, why = ''
+         FROM unnest($1::uuid[], $2::timestamptz[]) AS n (id, due) WHERE o.id = n.id AND o.state <> 0",
+    ),
+    (
+        Sql::AddFilings,
+        "INSERT INTO filing (id, version, episode, practice, event, kind, resource, resource_version, state, route,
+           tried, messages, acknowledgements, since, deadline, look_at, overdue, why, read_back)
+         SELECT id, 1, episode, practice, event, kind, resource, resource_version, state, route, tried, messages,
+           acknowledgements, since, deadline, look_at, overdue, why, read_back
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[],
+           $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[],
+           $15::timestamptz[], $16::boolean[], $17::text[], $18::text[]) WITH ORDINALITY
+           AS n (id, episode, practice, event, kind, resource, resource_version, state, route, tried, messages,
+             acknowledgements, since, deadline, look_at, overdue, why, read_back, place)
+         ORDER BY place ON CONFLICT (id) DO NOTHING",
+    ),
+    (
+        Sql::ChangeFilings,
+        "UPDATE filing f SET version = n.version, state = n.state, route = n.route, tried = n.tried,
+           messages = n.messages, acknowledgements = n.acknowledgements, since = n.since, deadline = n.deadline,
+           look_at = n.look_at, overdue = n.overdue, why = n.why, read_back = n.read_back
+         FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+           $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::boolean[], $12::text[], $13::text[])
+           AS n (id, version, state, route, tried, messages, acknowledgements, since, deadline, look_at, overdue,
+             why, read_back)
+         WHERE f.id = n.id",
+    ),
+    (
+        Sql::AddFilingMessages,
+        "INSERT INTO filing_message (message, filing) SELECT * FROM unnest($1::text[], $2::uuid[])
+         ON CONFLICT DO NOTHING",
+    ),
+    (
+        Sql::PutDictionary,
+        "INSERT INTO dictionary (practice, system, code, kept, local_scheme, local_code, seen_at)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::text[], $6::text[],
+           $7::timestamptz[])
+         ON CONFLICT (practice, system, code) DO UPDATE SET kept = excluded.kept, seen_at = excluded.seen_at,
+           local_scheme = excluded.local_scheme, local_code = excluded.local_code",
     ),
     (Sql::LockTree, "SELECT size, frontier FROM tree WHERE one = 1 FOR UPDATE"),
     (

@@ -211,7 +211,9 @@ impl From<tokio_postgres::Error> for Failure {
 /// What a commit touches that only one commit of a group may.
 fn touches(commit: &Commit) -> Vec<String> {
     let holds = commit.holds.iter().map(|hold| hold.id).chain(commit.released.iter().copied());
-    let ids = holds.chain(commit.sent.iter().map(|sent| sent.id)).chain(commit.message.iter().map(|kept| kept.id));
+    let filings = commit.filings.iter().map(|filing| filing.id).chain(commit.requeue.iter().map(|one| one.id));
+    let sent = commit.sent.iter().map(|sent| sent.id).chain(filings);
+    let ids = holds.chain(sent).chain(commit.message.iter().map(|kept| kept.id));
     let episodes = commit.episodes.iter().flat_map(|episode| [&episode.id, &episode.nhs_number]).cloned();
     ids.map(|id| id.to_string()).chain(episodes).collect()
 }

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::log::Log;
-use super::{countdown, engine, ledger, outbox};
+use super::{countdown, engine, filing, ledger, outbox};
 use crate::store::StoreError;
 use crate::store::commit::{Commit, Committed, DoorKey, Message, ResourceWrite};
 use crate::store::rows::{self, pack_index, unpack_index};
@@ -25,6 +25,7 @@ pub(super) fn commit(connection: &Connection, log: &mut Log, commit: &Commit) ->
     for result in &commit.sent {
         outbox::sent(connection, result)?;
     }
+    filing::write(connection, commit)?;
     for episode in &commit.episodes {
         ledger::episode(connection, episode)?;
     }

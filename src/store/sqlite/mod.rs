@@ -10,6 +10,7 @@
 
 mod apply;
 mod countdown;
+mod filing;
 mod ledger;
 mod log;
 mod migrate;
