@@ -1,7 +1,8 @@
-//! A year of Sefton: 2,000 referrals and 15,000 contacts to a real gateway in this process, whose
-//! ledger then reconciles and whose evaluation equals what `year/truth.rs` counts by itself.
+//! A year of Sefton, played to a real gateway in this process: its ledger then reconciles, and its
+//! evaluation equals what `year/truth.rs` counts by itself.
 //!
-//! `FINGERPOST_YEAR_REFERRALS` plays another number of referrals.
+//! `FINGERPOST_YEAR_REFERRALS=2000` plays the whole year: 2,000 referrals and 15,450 contacts, two
+//! minutes of processor time in a debug build. Without it a fifth of that is played.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "year/play.rs"]
@@ -33,8 +34,10 @@ use pool::House;
 use story::Story;
 use truth::Truth;
 
-const REFERRALS: u32 = 2_000;
-/// Contacts of a whole year, at least.
+/// Referrals played where nothing else is asked for.
+const REFERRALS: u32 = 400;
+/// A whole year: its referrals, and its contacts, at least.
+const WHOLE: u32 = 2_000;
 const CONTACTS_MIN: u64 = 15_000;
 const SEED: u64 = 2_026_040_1;
 /// A practice that is asked about by itself.
@@ -77,7 +80,7 @@ async fn a_year_of_sefton_reconciles_and_counts_right() {
     let played = begun.elapsed();
     let (contacts, missed) = (truth.contacts, truth.missed);
     println!("{referrals} referrals, {contacts} contacts, {missed} attempts in {played:.1?}");
-    assert!(referrals < REFERRALS || contacts >= CONTACTS_MIN, "{contacts} contacts");
+    assert!(referrals < WHOLE || contacts >= CONTACTS_MIN, "{contacts} contacts");
 
     let store = &house.gateway.store;
     let ledger = ledger(store, &house.gateway.clock).await;
