@@ -381,6 +381,9 @@ mod sections {
         pub jwks_file: String,
         #[serde(default)]
         pub certificate_sha256: String,
+        /// What kind of referrer it is; what a referral itself says of its source comes first.
+        #[serde(default)]
+        pub source: String,
     }
 
     #[derive(Debug, Clone, Deserialize)]

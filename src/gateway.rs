@@ -15,6 +15,7 @@ use crate::config::settings::At;
 use crate::config::{Config, Fault, Loaded};
 use crate::mapping::Mappings;
 use crate::referral::Gateway;
+use crate::routing::calendar::{self, Calendar};
 use crate::routing::place::FILES;
 use crate::routing::{Place, PlaceFiles};
 use crate::store::{Store, StoreError};
@@ -58,7 +59,10 @@ impl Gateway {
     /// See [`OpenFault`].
     pub async fn open_at(mut config: Config, clock: Clock) -> Result<Self, OpenFault> {
         let reference = Reference::load(&config, &|_| At { file: "the configuration".into(), line: 0 });
-        let Reference { place, mappings } = reference.map_err(OpenFault::Config)?;
+        let Reference { place, mappings, calendar } = reference.map_err(OpenFault::Config)?;
+        if let Some(notice) = calendar.notice(clock.now().to_zoned(crate::clock::london()).date()) {
+            tracing::warn!("{notice}");
+        }
         for code in &place.recipients {
             if !config.intake.emis.recipients.contains(code) {
                 config.intake.emis.recipients.push(code.clone());
@@ -75,6 +79,7 @@ impl Gateway {
             store,
             clock,
             caseloads: Arc::default(),
+            calendar: Arc::new(calendar),
         })
     }
 }
@@ -86,6 +91,8 @@ pub struct Reference {
     pub place: Place,
     /// Mappings and code tables.
     pub mappings: Mappings,
+    /// Which days are working days.
+    pub calendar: Calendar,
 }
 
 impl Reference {
@@ -101,12 +108,15 @@ impl Reference {
             place
         });
         let mappings = load_mappings(config).map_err(&mut keep).ok();
+        let calendar = load_calendar(config).map_err(&mut keep).ok();
         if let Some(place) = &place {
             keep(against_place(config, place, at));
         }
         faults.sort();
-        match (place, mappings) {
-            (Some(place), Some(mappings)) if faults.is_empty() => Ok(Self { place, mappings }),
+        match (place, mappings, calendar) {
+            (Some(place), Some(mappings), Some(calendar)) if faults.is_empty() => {
+                Ok(Self { place, mappings, calendar })
+            }
             _ => Err(faults),
         }
     }
@@ -116,8 +126,36 @@ impl Reference {
 pub fn check(loaded: &Loaded) -> Vec<Fault> {
     let mut faults = Reference::load(&loaded.config, &|path| loaded.at(path)).err().unwrap_or_default();
     faults.extend(crate::outcome::entries::check());
+    faults.extend(crate::referral::language::check());
     faults.extend(crate::outcome::measure::check());
     faults
+}
+
+/// The place that a configuration names.
+///
+/// # Errors
+/// Every fault in its files.
+pub fn place(config: &Config, at: &dyn Fn(&str) -> At) -> Result<Place, Vec<Fault>> {
+    let (place, faults) = survey_place(config, at)?;
+    if faults.is_empty() { Ok(place) } else { Err(faults) }
+}
+
+/// The place that a folder describes, whatever configuration may name it.
+///
+/// # Errors
+/// Every fault in its files.
+pub fn place_of_folder(folder: &Path) -> Result<Place, Vec<Fault>> {
+    let fault = |text: String| vec![Fault { file: folder.display().to_string(), line: 0, text }];
+    let files = read_place(folder).map_err(fault)?;
+    let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    Place::load(&name.unwrap_or_default(), &files)
+}
+
+/// The fault that the bank holidays end soon: within 90 days working days would be miscounted.
+pub fn calendar_ends(config: &Config, now: jiff::Timestamp) -> Option<Fault> {
+    let calendar = load_calendar(config).ok()?;
+    let text = calendar.notice(now.to_zoned(crate::clock::london()).date())?;
+    Some(Fault { file: format!("config/{}", calendar::FILE), line: 1, text })
 }
 
 fn survey_place(config: &Config, at: &dyn Fn(&str) -> At) -> Result<(Place, Vec<Fault>), Vec<Fault>> {
@@ -149,6 +187,18 @@ fn read_place(folder: &Path) -> Result<PlaceFiles, String> {
         }
     }
     Ok(PlaceFiles { folder: folder.display().to_string(), texts })
+}
+
+/// The bank holidays beside the places, or the ones compiled in where there is no such file.
+fn load_calendar(config: &Config) -> Result<Calendar, Vec<Fault>> {
+    let path = Path::new(&config.gateway.config_dir).join(calendar::FILE);
+    if config.gateway.config_dir.is_empty() || !path.exists() {
+        return Ok(Calendar::shipped());
+    }
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|why| vec![Fault { file: name.clone(), line: 1, text: why.to_string() }])?;
+    Calendar::parse(&name, &text)
 }
 
 fn load_mappings(config: &Config) -> Result<Mappings, Vec<Fault>> {
@@ -194,7 +244,11 @@ pub fn public_key_path(config: &Config) -> Option<PathBuf> {
     key_path(config).map(|path| path.with_extension("pub"))
 }
 
-fn signer(config: &Config) -> Result<Signer, OpenFault> {
+/// The log's signing key, made where there is none.
+///
+/// # Errors
+/// See [`OpenFault`].
+pub fn signer(config: &Config) -> Result<Signer, OpenFault> {
     let Some(path) = key_path(config) else {
         let text = "audit.key_file: a PostgreSQL store needs a signing key that all its gateways share".to_owned();
         return Err(OpenFault::Config(vec![Fault { file: "the configuration".into(), line: 0, text }]));

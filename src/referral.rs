@@ -15,8 +15,13 @@ use uuid::Uuid;
 
 mod cancel;
 mod caseloads;
+pub mod clocks;
 mod commit;
+mod family;
+mod input;
+pub mod language;
 mod legs;
+pub mod moves;
 mod settle;
 
 use crate::audit::Agent;
@@ -49,6 +54,8 @@ pub struct Gateway {
     pub clock: Clock,
     /// How busy the pools are.
     pub caseloads: Arc<Caseloads>,
+    /// Which days are working days.
+    pub calendar: Arc<crate::routing::Calendar>,
 }
 
 impl Gateway {

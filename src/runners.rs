@@ -1,5 +1,5 @@
-//! The background loops of a serving gateway: delivery, write-back, the MESH inbox, the watched
-//! folder. Each is bounded by its own queue's limits and ends, with its work under way done, when it
+//! The background loops of a serving gateway: delivery, write-back, the MESH inbox, clocks,
+//! the watched folder. Each is bounded by its own queue's limits and ends, with its work under way done, when it
 //! is told to stop.
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::referral::Gateway;
+use crate::referral::{Gateway, clocks};
 use crate::{delivery, intake, nhs, writeback};
 
 /// The running loops.
@@ -27,6 +27,7 @@ impl Runners {
         if !gateway.config.mesh.url.is_empty() {
             running.spawn(nhs::mesh::inbox::run(gateway.clone(), stopped.clone()));
         }
+        running.spawn(clocks::run(gateway.clone(), stopped.clone()));
         running.spawn(intake::folder::watch(gateway.clone(), stopped));
         Self { stop, running }
     }

@@ -67,6 +67,7 @@ fn client(id: &str, role: Role, ods: &str, jwks: &str) -> Client {
         scopes: Vec::new(),
         jwks_file: jwks.into(),
         certificate_sha256: String::new(),
+        source: String::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 mod program;
 
 use fingerpost::config::{DEFAULTS, keys::KEYS};
+use fingerpost::routing::RULE_KEYS;
 use fingerpost::routing::place::PLACE_KEYS;
 use program::fingerpost;
 
@@ -33,6 +34,10 @@ fn every_key_is_documented_and_no_other() {
     for key in PLACE_KEYS {
         let name = key.path.rsplit('.').next().unwrap();
         assert!(text.contains(&format!("`{name}`")) || text.contains(&format!("`{}`", key.path)), "{}", key.path);
+    }
+    for key in RULE_KEYS {
+        let name = key.path.trim_start_matches("rule[].");
+        assert!(text.contains(&format!("`{name}`")) || text.contains(&format!("{name} = ")), "{name}");
     }
 }
 

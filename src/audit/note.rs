@@ -113,7 +113,16 @@ impl Signer {
 
     /// The signed checkpoint of a tree.
     pub fn checkpoint(&self, size: u64, root: Hash) -> String {
-        let body = format!("{}\n{size}\n{}\n", self.name, STANDARD.encode(root));
+        self.sign(&format!("{}\n{size}\n{}\n", self.name, STANDARD.encode(root)))
+    }
+
+    /// A signed note of other lines than a checkpoint's. `body` ends with a line end, and its first
+    /// line is a title, never the log's name, so that no statement can pass for a checkpoint.
+    pub fn statement(&self, body: &str) -> String {
+        self.sign(body)
+    }
+
+    fn sign(&self, body: &str) -> String {
         let mut signature = self.verifier().key_hash().to_vec();
         signature.extend_from_slice(self.key.sign(body.as_bytes()).as_ref());
         format!("{body}\n{SIGNATURE_LINE}{} {}\n", self.name, STANDARD.encode(signature))
@@ -168,18 +177,26 @@ impl Verifier {
         short
     }
 
-    /// Checks a checkpoint's form and its signature, and gives the tree's size and root.
+    /// Checks a note's form and its signature, and gives the lines that were signed.
     ///
     /// # Errors
     /// What is wrong with it; see [`NoteFault`].
-    pub fn open(&self, note: &str) -> Result<(u64, Hash), NoteFault> {
+    pub fn statement<'a>(&self, note: &'a str) -> Result<&'a str, NoteFault> {
         if note.len() > NOTE_BYTES_MAX {
             return Err(NoteFault::Form);
         }
         let split = note.rfind("\n\n").ok_or(NoteFault::Form)?;
         let (body, signatures) = (&note[..=split], &note[split + 2..]);
         self.check_signatures(body, signatures)?;
-        self.read_body(body)
+        Ok(body)
+    }
+
+    /// Checks a checkpoint's form and its signature, and gives the tree's size and root.
+    ///
+    /// # Errors
+    /// What is wrong with it; see [`NoteFault`].
+    pub fn open(&self, note: &str) -> Result<(u64, Hash), NoteFault> {
+        self.read_body(self.statement(note)?)
     }
 
     fn check_signatures(&self, body: &str, signatures: &str) -> Result<(), NoteFault> {

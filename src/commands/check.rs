@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Failure, Options, open, out};
+use crate::clock::Clock;
 use crate::config::{Config, Fault, Loaded};
 use crate::gateway;
 
@@ -45,6 +46,7 @@ fn faults(options: &Options) -> Vec<Fault> {
     let (loaded, mut faults) = Config::survey(file, &env);
     if let Some(loaded) = &loaded {
         faults.extend(gateway::check(loaded));
+        faults.extend(gateway::calendar_ends(&loaded.config, Clock::System.now()));
         // Without a configuration of one's own there is nothing to serve from.
         if file.is_some() {
             faults.extend(Loaded::serving(loaded));

@@ -1,13 +1,15 @@
 //! `fingerpost ledger`: every referral received, each in exactly one state.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Failure, Options, open, out};
-use crate::audit::Action;
-use crate::fhir::{ids::OdsCode, onward::ONWARD};
-use crate::ledger::{self as books, Books};
+use crate::audit::{Action, Verifier};
+use crate::delivery::WRITEBACK;
+use crate::fhir::{self, ids::OdsCode, onward::ONWARD};
+use crate::ledger::{self as books, Books, statement};
 use crate::referral::Gateway;
 use crate::store::{Criterion, Search, StoreError, Test, param};
 
@@ -16,7 +18,9 @@ const PAGE: usize = 1000;
 
 /// Show every referral received, each in exactly one state; exit status 1 when it does not add up
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  fingerpost ledger --practice N84001 --date 2026-01-05 --json")]
+#[command(
+    after_help = "Example:\n  fingerpost ledger --practice N84001 --date 2026-01-05 --json\n  fingerpost ledger --json --signed > ledger.json\n  fingerpost ledger --verify ledger.json --key fingerpost.db.audit-key.pub"
+)]
 pub struct Ledger {
     /// Only this practice's
     #[arg(long, value_name = "ODS")]
@@ -27,10 +31,31 @@ pub struct Ledger {
     /// Only the totals
     #[arg(long)]
     summary: bool,
+    /// A row a practice and day, as CSV
+    #[arg(long, conflicts_with_all = ["json", "fhir"])]
+    csv: bool,
+    /// A FHIR MeasureReport
+    #[arg(long)]
+    fhir: bool,
+    /// With --json or --fhir: put a signature by the audit log's key into it
+    #[arg(long)]
+    signed: bool,
+    /// Check the signature of a ledger that was kept; with --key
+    #[arg(long, value_name = "FILE", requires = "key")]
+    verify: Option<PathBuf>,
+    /// The public key's file, or its text
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
 }
 
 impl Ledger {
     pub async fn run(self, options: &Options) -> Result<(), Failure> {
+        if let (Some(file), Some(key)) = (&self.verify, &self.key) {
+            return verify(file, key);
+        }
+        if self.signed && !(options.json || self.fhir) {
+            return Err(Failure::usage("--signed goes with --json or --fhir"));
+        }
         let practice = match self.practice.as_deref().map(OdsCode::parse) {
             Some(Err(_)) => return Err(Failure::usage("--practice: not an ODS code")),
             Some(Ok(code)) => Some(code.to_string()),
@@ -41,17 +66,65 @@ impl Ledger {
         let mut entry = open::entry(&gateway, "ledger", Action::R);
         entry.detail = format!("{} referrals, {} faults", ledger.totals.received, ledger.faults.len());
         open::record(&gateway, entry).await?;
-        if self.summary {
-            ledger.referrals = None;
-        }
-        if options.json {
-            out::json(&ledger);
-        } else {
-            out::say(shown(&ledger));
-        }
+        self.print(&gateway, &mut ledger, practice.as_deref(), options.json)?;
         gateway.store.close().await;
         if ledger.reconciles { Ok(()) } else { Err(Failure::input("the ledger does not reconcile")) }
     }
+}
+
+impl Ledger {
+    fn print(
+        &self,
+        gateway: &Gateway,
+        ledger: &mut books::Ledger,
+        practice: Option<&str>,
+        as_json: bool,
+    ) -> Result<(), Failure> {
+        if self.csv {
+            out::write(table(ledger.days.as_deref().unwrap_or_default()).as_bytes());
+            return Ok(());
+        }
+        if self.summary {
+            ledger.referrals = None;
+            ledger.days = None;
+            ledger.practices = None;
+        }
+        if !(as_json || self.fhir) {
+            out::say(shown(ledger));
+            return Ok(());
+        }
+        let document = match self.fhir {
+            true => fhir::ledger::report(ledger, practice),
+            false => serde_json::to_value(&*ledger).map_err(|why| Failure::environment(why.to_string()))?,
+        };
+        let signed = || crate::gateway::signer(&gateway.config).map(|key| statement::sign(document.clone(), &key));
+        out::json(&if self.signed { signed()? } else { document });
+        Ok(())
+    }
+}
+
+/// Checks a kept ledger's signature with the public key, offline.
+fn verify(file: &Path, key: &str) -> Result<(), Failure> {
+    let text =
+        std::fs::read_to_string(file).map_err(|why| Failure::environment(format!("{}: {why}", file.display())))?;
+    let document = serde_json::from_str(&text).map_err(|_| Failure::input(format!("{}: not JSON", file.display())))?;
+    let key = std::fs::read_to_string(key).unwrap_or_else(|_| key.to_owned());
+    let verifier = Verifier::from_vkey(&key).map_err(|why| Failure::usage(format!("--key: {why}")))?;
+    statement::verify(document, &verifier).map_err(|why| Failure::input(format!("{}: {why}", file.display())))?;
+    out::say(format!("{} is signed by {} and unchanged.", file.display(), verifier.origin()));
+    Ok(())
+}
+
+/// `practice,day,received,waiting,...`
+fn table(days: &[books::Day]) -> String {
+    let words = books::Totals::default().words().map(|(word, _)| word);
+    let mut text = format!("practice,day,{}\n", words.join(","));
+    for day in days {
+        let when = day.day.map(|day| day.to_string()).unwrap_or_default();
+        let counts = day.totals.words().map(|(_, count)| count.to_string());
+        text.push_str(&format!("{},{when},{}\n", day.practice, counts.join(",")));
+    }
+    text
 }
 
 /// Times that books which do not agree are read again: while others write, what one reading saw
@@ -93,9 +166,23 @@ async fn reckon(
     let ignored = gateway.store.ignored().await?;
     let asked = |of: &str| practice.is_none_or(|practice| practice == of);
     // What was ignored is counted by practice and reason, not by day.
-    let ignored = ignored.iter().filter(|(of, ..)| day.is_none() && asked(of)).map(|(_, _, count)| count).sum();
+    let ignored: Vec<(String, u64)> =
+        ignored.into_iter().filter(|(of, ..)| day.is_none() && asked(of)).map(|(of, _, count)| (of, count)).collect();
+    let queues = gateway.store.outbox_counts(WRITEBACK).await?.into_iter();
+    let recorded = queues.filter_map(|(queue, count)| Some((queue.strip_prefix(WRITEBACK)?.to_owned(), count)));
+    let recorded: Vec<(String, u64)> = recorded.filter(|(of, _)| asked(of)).collect();
+    let mut filings = gateway.store.filing_counts().await?;
+    filings.retain(|(of, ..)| asked(of));
     let whole = practice.is_none() && day.is_none();
-    let books = Books { rows: &rows, holds: &holds, ignored, referrals: &referrals, whole };
+    let books = Books {
+        rows: &rows,
+        holds: &holds,
+        ignored: &ignored,
+        recorded: &recorded,
+        filings: &filings,
+        referrals: &referrals,
+        whole,
+    };
     Ok(books::reckon(gateway.clock.now(), &books))
 }
 
@@ -130,20 +217,8 @@ async fn requests(gateway: &Gateway, criteria: Vec<Criterion>) -> Result<BTreeSe
 }
 
 pub(super) fn shown(ledger: &books::Ledger) -> String {
-    let totals = ledger.totals;
-    let mut rows = vec![];
-    for (word, count) in [
-        ("received", totals.received),
-        ("waiting", totals.waiting),
-        ("open", totals.open),
-        ("closed", totals.closed),
-        ("returned", totals.returned),
-        ("held", totals.held),
-        ("withdrawn", totals.withdrawn),
-        ("ignored", totals.ignored),
-    ] {
-        rows.push(vec![word.to_owned(), count.to_string()]);
-    }
+    let rows: Vec<Vec<String>> =
+        ledger.totals.words().iter().map(|(word, count)| vec![(*word).to_owned(), count.to_string()]).collect();
     let mut text = format!("Ledger as of {}\n\n{}\n", ledger.as_of, out::table(&rows));
     if let Some(lines) = ledger.referrals.as_ref().filter(|lines| !lines.is_empty()) {
         let mut rows = vec![["referral", "practice", "state", "since", "waiting on"].map(str::to_owned).to_vec()];
@@ -153,6 +228,22 @@ pub(super) fn shown(ledger: &books::Ledger) -> String {
             vec![line.id.clone(), practice, line.state.word().to_owned(), since, line.waiting_on.clone()]
         }));
         text.push_str(&format!("\n{}\n", out::table(&rows)));
+    }
+    let outcomes = ledger.outcomes;
+    text.push_str(&format!(
+        "\nOutcomes: {} recorded = {} filed ({} as text only) + {} in flight + {} with a person; {} overdue\n",
+        outcomes.recorded,
+        outcomes.filed,
+        outcomes.filed_without_code,
+        outcomes.in_flight,
+        outcomes.needs_person,
+        outcomes.overdue
+    ));
+    for one in &ledger.silent {
+        text.push_str(&format!(
+            "\nSilent: {} has sent nothing for {} days (since {}); it usually sends within {}",
+            one.practice, one.days, one.last, one.usual
+        ));
     }
     text.push_str(if ledger.reconciles { "\nIt reconciles." } else { "\nIt does not reconcile:" });
     for fault in &ledger.faults {

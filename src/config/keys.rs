@@ -105,6 +105,7 @@ pub const KEYS: &[Key] = &[
     key("access.clients[].scopes", Texts),
     key("access.clients[].jwks_file", Path),
     key("access.clients[].certificate_sha256", Digest),
+    key("access.clients[].source", OneOf(&["general-practice", "mental-health", "self-referral", "agency"])),
     key("log.filter", Text),
     key("log.format", OneOf(&["json", "text"])),
 ];

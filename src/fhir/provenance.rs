@@ -65,7 +65,65 @@ pub fn of_referral(source: Source<'_>) -> Value {
     if let Some(at) = source.written_at {
         provenance["occurredDateTime"] = json!(instant(at));
     }
+    decided(&mut provenance, source.route);
     provenance
+}
+
+/// How a referral came to another pool.
+pub struct Move<'a> {
+    /// The decision as JSON text.
+    pub route: &'a str,
+    /// The reference to a resource's new version, where it has one.
+    pub versions: &'a dyn Fn(&str, &str) -> Option<String>,
+    /// Who moved it: client and ODS code.
+    pub by: (&'a str, &'a str),
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The Provenance of a referral that goes to another pool: whence it came stays, the decision is new.
+pub fn moved(mut provenance: Value, moved: Move<'_>) -> Value {
+    for extension in provenance["extension"].as_array_mut().into_iter().flatten() {
+        if extension["url"] == ROUTE {
+            extension["valueString"] = json!(moved.route);
+        }
+    }
+    for target in provenance["target"].as_array_mut().into_iter().flatten() {
+        let named = target["reference"].as_str().and_then(super::split_reference);
+        if let Some(new) = named.and_then(|(kind, id)| (moved.versions)(kind, id)) {
+            target["reference"] = json!(new);
+        }
+    }
+    provenance["recorded"] = json!(instant(moved.at));
+    provenance["activity"] =
+        json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation", "code": "UPDATE"}]});
+    let agents = provenance["agent"].as_array_mut();
+    if let Some(agents) = agents {
+        agents.retain(|agent| agent["type"]["coding"][0]["code"] != "enterer");
+        agents.push(json!({
+            "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "enterer"}]},
+            "who": {"identifier": {"system": ODS, "value": moved.by.1}, "display": moved.by.0},
+        }));
+    }
+    decided(&mut provenance, moved.route);
+    provenance
+}
+
+/// The system of the names of rules and laws, followed by place files' version and the rule.
+const RULE: &str = "https://fingerpost.dev/id/route-rule";
+
+/// The decision in Provenance's own words: each reason as `reason`, the rule and its version as `policy`.
+fn decided(provenance: &mut Value, route: &str) {
+    let route: Value = serde_json::from_str(route).unwrap_or(Value::Null);
+    let reasons: Vec<Value> = super::each(&route["reasons"]).map(|reason| json!({"text": reason})).collect();
+    if !reasons.is_empty() {
+        provenance["reason"] = json!(reasons);
+    }
+    if let (Some(rule), Some(version)) = (route["rule"].as_str(), route["version"].as_str()) {
+        let rule: String = rule.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let rule = if rule.is_empty() { "none".to_owned() } else { rule };
+        provenance["policy"] = json!([format!("{RULE}/{version}/{rule}")]);
+    }
 }
 
 /// When the sender wrote the message that a Provenance tells of.

@@ -25,6 +25,8 @@ pub struct NewTask<'a> {
     pub practice: &'a str,
     /// The pool's id and name.
     pub pool: (&'a str, &'a str),
+    /// The link worker suggested.
+    pub worker: Option<&'a str>,
     /// `ServiceRequest.priority`, if there is one.
     pub priority: Option<&'a str>,
     /// When the pool was asked.
@@ -51,12 +53,36 @@ pub fn requested(new: NewTask<'_>) -> Value {
     if let Some(priority) = new.priority {
         task["priority"] = json!(priority);
     }
+    suggest(&mut task, new.worker);
     task
 }
 
 /// A business status by ITK response code.
 pub fn business_status(code: &str, display: &str) -> Value {
     json!({"coding": [{"system": ITK_RESPONSE_CODE, "code": code, "display": display}]})
+}
+
+/// The Task with another owner: asked for anew, unless the person's episode is under way. `pool` is
+/// its id and name, `worker` the link worker suggested.
+pub fn moved(mut task: Value, pool: (&str, &str), worker: Option<&str>, at: Timestamp) -> Value {
+    task["owner"] = json!({"identifier": {"system": POOL, "value": pool.0}, "display": pool.1});
+    if task["status"] == "received" {
+        task["status"] = json!("requested");
+        task["businessStatus"] = business_status("30005", "Referral open");
+    }
+    task["lastModified"] = json!(instant(at));
+    if let Some(members) = task.as_object_mut() {
+        members.shift_remove("restriction");
+    }
+    suggest(&mut task, worker);
+    task
+}
+
+/// Says which link worker is suggested: whom the Task was asked of, within its pool.
+fn suggest(task: &mut Value, worker: Option<&str>) {
+    if let Some(worker) = worker {
+        task["restriction"] = json!({"recipient": [{"reference": format!("PractitionerRole/{worker}")}]});
+    }
 }
 
 /// The Task when its referral is withdrawn: `cancelled`, 30013 (closed, not needed).

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::contact::{Came, came};
 use super::episode::{Event, next};
 use super::filing::{self, Draft};
 use super::journey::Journey;
@@ -19,7 +20,7 @@ use crate::referral::Gateway;
 use crate::rejection::Rejection;
 use crate::store::commit::{Commit, Episode, LedgerRow, LedgerState, OutboxRow, ResourceWrite};
 use crate::store::filing::Filing;
-use crate::store::{Store, StoreError, Stored};
+use crate::store::{Store, StoreError, Stored, countdown};
 
 /// What the ledger says a referral waits for when its outcome is on the way to the practice.
 const PRACTICE_SYSTEM: &str = "practice-system";
@@ -133,12 +134,14 @@ impl<'a> Change<'a> {
         }
         let waits = self.ledger.clone().filter(|row| row.state == LedgerState::Open);
         let Some(answer) = writes.first().map(stored) else { return Err(Rejection::not_found()) };
+        let contact = self.contact(&writes);
         let mut outbox = self.deliveries(gateway, &writes);
         let filings = filed.iter().filter_map(Filing::queued).collect();
         outbox.extend(filed);
         let commit = Commit {
             audit: vec![self.entry(caller, write, &writes)],
-            writes,
+            countdowns: contact.into_iter().collect(),
+            writes: writes.into_iter().chain(write.also.iter().cloned()).collect(),
             ledger: self.ledger.into_iter().collect(),
             episodes: self.episode.into_iter().collect(),
             outbox,
@@ -184,6 +187,21 @@ impl<'a> Change<'a> {
     fn row(&self, event: &str, write: &ResourceWrite) -> OutboxRow {
         let this = [(write.kind.clone(), write.id.clone(), write.version)];
         delivery::practice_row(&self.journey.practice, event, &self.journey.episode.id, &this, self.at)
+    }
+
+    /// The first contact at which they met, the person's answer or the end stops the clock.
+    fn contact(&self, writes: &[ResourceWrite]) -> Option<countdown::Change> {
+        let why = writes.iter().find_map(|write| {
+            let body: Value = serde_json::from_slice(&write.body).ok()?;
+            match (write.kind.as_str(), body["status"].as_str()?) {
+                ("Encounter", "finished") if came(&body) == Came::Met => Some("first contact"),
+                ("Task", "requested" | "received") => None,
+                ("Task", "accepted" | "in-progress" | "on-hold") => Some("the person accepted"),
+                ("Task", _) => Some("ended"),
+                _ => None,
+            }
+        })?;
+        Some(countdown::Change::Stop { referral: self.journey.episode.id.clone(), at: self.at, why })
     }
 
     /// Subscribers are told of the Task and of everything else, each under its own event.

@@ -46,6 +46,7 @@ use crate::config::Role;
 use crate::referral::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::Stored;
+use crate::store::commit::ResourceWrite;
 
 /// What a caller asks to write.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +63,8 @@ pub struct Write {
     pub request: String,
     /// True: show what would be filed, as `preview` does, and keep nothing.
     pub show: bool,
+    /// What is committed with it: the gateway's own notices.
+    pub also: Vec<ResourceWrite>,
 }
 
 /// The types that a pool writes.

@@ -10,6 +10,7 @@ use crate::audit::{self, Action};
 use crate::delivery;
 use crate::fhir::{ids::OdsCode, task, version};
 use crate::store::commit::{Commit, Episode, LedgerRow, LedgerState, ResourceWrite};
+use crate::store::countdown::Change;
 
 /// Task states after which a pool's work is over.
 const ENDED: [&str; 5] = ["completed", "rejected", "cancelled", "failed", "entered-in-error"];
@@ -26,6 +27,8 @@ pub(super) async fn commit(gateway: &Gateway, received: &Received, found: Found)
         commit.ledger.push(withdrawn(received, &found));
         commit.released = releases(&ids.referral, received, &[]);
         commit.episodes.extend(closed(gateway, &ids).await?);
+        let why = "withdrawn by its sender";
+        commit.countdowns.push(Change::Stop { referral: ids.referral.clone(), at: received.at, why });
         commit.outbox = delivery::rows(&gateway.config, "referral.cancelled", &ids.referral, &current, received.at);
     }
     let mut entry = entry(received, audit::Outcome::Success);

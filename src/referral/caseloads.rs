@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::routing::Loads;
+use crate::routing::{Decision, Loads};
 use crate::store::{Store, StoreError};
 
 /// How old a reading may be.
@@ -34,15 +34,24 @@ impl Caseloads {
         {
             return Ok(reading.loads.clone());
         }
-        let loads = Loads { pools: store.caseloads().await?.into_iter().collect(), ..Loads::default() };
+        let mut loads = Loads::default();
+        for (pool, worker, open) in store.workloads().await? {
+            *loads.pools.entry(pool).or_default() += open;
+            if !worker.is_empty() {
+                *loads.workers.entry(worker).or_default() += open;
+            }
+        }
         *self.lock() = Some(Reading { at: now, loads: loads.clone() });
         Ok(loads)
     }
 
-    /// One more for `pool`, until the next reading says.
-    pub(super) fn add(&self, pool: &str) {
+    /// One more for the pool and link worker of a decision, until the next reading says.
+    pub(super) fn add(&self, decision: &Decision) {
         if let Some(Reading { loads, .. }) = &mut *self.lock() {
-            *loads.pools.entry(pool.to_owned()).or_default() += 1;
+            *loads.pools.entry(decision.pool.clone()).or_default() += 1;
+            if let Some(worker) = &decision.worker {
+                *loads.workers.entry(worker.clone()).or_default() += 1;
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use crate::fhir::{self, ids::stable_id, provenance, task, version};
 use crate::mapping::Lineage;
 use crate::parsing::message;
 use crate::store::commit::{Cause, Commit, Episode, LedgerRow, LedgerState, Message, ResourceWrite, digest};
+use crate::store::countdown::Change;
 use crate::store::{StoreError, param};
 
 /// The logical ids of one referral's resources: all follow from the ServiceRequest's.
@@ -45,6 +46,7 @@ pub(super) async fn commit(gateway: &Gateway, received: &Received, routed: Route
         commit.message = Some(kept(received, "committed"));
         commit.ledger.extend(draft.ledger(received, &routed));
         commit.episodes.extend(draft.episode(&routed));
+        commit.countdowns.extend(draft.clock(gateway, received, &routed).await?);
         // What the ledger does not know was never held.
         if found.ledger.is_some() || received.replays.is_some() {
             commit.released = releases(&draft.ids.referral, received, &[]);
@@ -127,6 +129,7 @@ impl Draft {
             patient: &routed.matched.person.patient,
             practice: routed.matched.person.practice.as_str(),
             pool: (&decision.pool, &decision.pool_name),
+            worker: decision.worker.as_deref(),
             priority: request.and_then(|request| request["priority"].as_str()),
             at: received.at,
         });
@@ -251,6 +254,24 @@ impl Draft {
             worker: decision.worker.clone().unwrap_or_default(),
             open: true,
         })
+    }
+
+    /// The clock of the pool that it goes to.
+    async fn clock(
+        &self,
+        gateway: &Gateway,
+        received: &Received,
+        routed: &Routed,
+    ) -> Result<Option<Change>, StoreError> {
+        let Chosen::Now(decision) = &routed.pool else { return Ok(None) };
+        let id = &self.ids.referral;
+        // A referral that was here before may have had a clock; a new one has not.
+        let before = match routed.matched.referral.found.ledger {
+            Some(_) => gateway.store.countdown(id).await?,
+            None => None,
+        };
+        let round = before.map_or(1, |before| before.round + 1);
+        Ok(super::clocks::begin(gateway, id, &decision.pool, round, received.at))
     }
 
     fn entry(

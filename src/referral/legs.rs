@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use serde_json::Value;
 
-use super::{Channel, Gateway, Held, Received, Stop, emis_referral_id};
+use super::{Channel, Gateway, Held, Received, Stop, emis_referral_id, input};
 use crate::fhir;
 use crate::mapping::{Mapped, Review};
 use crate::matching::{self, Person};
 use crate::parsing::{Parsed, Wish, message};
 use crate::rejection::{BarsError, IssueType, Rejection};
-use crate::routing::{self, Decision, RouteInput};
+use crate::routing::{self, Decision, RouteInput, Source};
 use crate::store::commit::{Cause, Episode, LedgerRow};
 
 /// Parsed, and compared with what is here of the same referral.
@@ -36,6 +37,8 @@ pub(crate) struct Matched {
     pub person: Person,
     /// Another referral's open episode of the same person.
     pub open_elsewhere: Option<Episode>,
+    /// Who saw the person in their last episode that is over: `(pool, link worker)`.
+    pub previous: Option<(String, Option<String>)>,
 }
 
 /// ...and a pool chosen, by a decision or because it is there already.
@@ -49,7 +52,7 @@ pub(crate) struct Routed {
 #[derive(Debug)]
 pub(crate) enum Chosen {
     /// Decided now.
-    Now(Decision),
+    Now(Box<Decision>),
     /// The referral's Task is with this pool.
     Before(String),
 }
@@ -207,6 +210,9 @@ impl MappedReferral {
     }
 }
 
+/// Episodes of a person that are looked at: the open one, this referral's own, the last.
+const EPISODES_READ: usize = 3;
+
 /// Which patient, and whether they have an open episode already.
 pub(super) async fn match_person(gateway: &Gateway, referral: MappedReferral) -> Result<Matched, Stop> {
     let (patient, request) = (referral.resource("Patient"), referral.resource("ServiceRequest"));
@@ -214,9 +220,12 @@ pub(super) async fn match_person(gateway: &Gateway, referral: MappedReferral) ->
         Ok(person) => person,
         Err(causes) => return Err(referral.hold(gateway, causes)),
     };
-    let open = gateway.store.open_episode(person.nhs_number.as_str()).await?;
-    let open_elsewhere = open.filter(|episode| episode.id != referral.found.parsed.referral);
-    Ok(Matched { referral, person, open_elsewhere })
+    let episodes = gateway.store.episodes_of(person.nhs_number.as_str(), EPISODES_READ).await?;
+    let mut others = episodes.into_iter().filter(|episode| episode.id != referral.found.parsed.referral).peekable();
+    let open_elsewhere = others.next_if(|episode| episode.open);
+    let previous = others.find(|episode| !episode.open);
+    let previous = previous.map(|episode| (episode.pool, Some(episode.worker).filter(|worker| !worker.is_empty())));
+    Ok(Matched { referral, person, open_elsewhere, previous })
 }
 
 /// Which pool. A referral that a pool has stays there: a practice that changes its network, or
@@ -240,14 +249,30 @@ pub(super) async fn route(gateway: &Gateway, received: &Received, matched: Match
         );
         return Err(matched.referral.hold(gateway, vec![(Cause::PracticeUnknown, detail)]));
     }
-    let input = RouteInput {
-        restricted: is_restricted(matched.referral.resource("ServiceRequest")),
-        ..RouteInput::at(matched.person.practice.clone(), on)
-    };
+    let input = route_input(gateway, received, &matched, on);
     let loads = gateway.caseloads.at(&gateway.store, received.at).await?;
     let decision = routing::route(&gateway.place(), &loads, input);
-    gateway.caseloads.add(&decision.pool);
-    Ok(Routed { matched, pool: Chosen::Now(decision) })
+    gateway.caseloads.add(&decision);
+    Ok(Routed { matched, pool: Chosen::Now(Box::new(decision)) })
+}
+
+/// All that the referral, its sender and the person's earlier episode say to routing.
+fn route_input(gateway: &Gateway, received: &Received, matched: &Matched, on: Date) -> RouteInput {
+    let referral = &matched.referral;
+    let (request, patient) = (referral.resource("ServiceRequest"), referral.resource("Patient"));
+    let input = RouteInput {
+        restricted: is_restricted(request) || is_restricted(patient),
+        previous: matched.previous.clone(),
+        ..RouteInput::at(matched.person.practice.clone(), on)
+    };
+    let said = input::Said { request, patient, all: &referral.mapped.resources };
+    input::fill(input, said, sender_source(gateway, &received.agent.client), gateway.place().districts)
+}
+
+/// What kind of referrer a client is by its configuration.
+fn sender_source(gateway: &Gateway, client: &str) -> Source {
+    let known = gateway.config.access.clients.iter().find(|known| known.id == client);
+    known.and_then(|known| serde_json::from_value(Value::from(known.source.as_str())).ok()).unwrap_or_default()
 }
 
 /// True for a resource labelled `R` (restricted) or `V` (very restricted).

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::Range;
 
+use super::people::Worker;
 use super::place::{Serves, Tables};
+use super::suit::bits;
 use crate::fhir::ids::OdsCode;
 
 /// Positions in the sorted tables.
@@ -16,33 +18,78 @@ pub(super) struct Index {
     pub networks: HashMap<String, Range<usize>>,
     /// The rows of a pool.
     pub pools: HashMap<String, Range<usize>>,
-    /// The absences of a link worker.
-    pub absences: HashMap<String, Range<usize>>,
-    /// Rows of pools, by whom they serve, in the order of their ids.
-    pub serving: HashMap<Serves, Vec<u32>>,
-    /// Rows of link workers, by pool, in the order of their ids.
-    pub crews: HashMap<String, Vec<u32>>,
+    /// The rows of a link worker.
+    pub workers: HashMap<String, Range<usize>>,
+    /// Rows of pools that serve a network, in the order of their ids; so below.
+    pub by_network: HashMap<String, Vec<u32>>,
+    /// Rows of pools that serve a cluster.
+    pub by_cluster: HashMap<String, Vec<u32>>,
+    /// Rows of pools that serve the place.
+    pub by_place: Vec<u32>,
+    /// For each row of a pool, the rows of its link workers in the order of their ids.
+    pub crews: Vec<Vec<u32>>,
+    /// For each row of a link worker, when they work.
+    pub hours: Vec<Hours>,
+    /// For each row of a link worker, the rows of their absences.
+    pub away: Vec<Range<usize>>,
+}
+
+/// Days of the week as bits, Monday lowest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Hours {
+    /// Days with a shift.
+    pub days: u8,
+    /// Days with a shift that has an evening.
+    pub evenings: u8,
+}
+
+impl Hours {
+    fn of(worker: &Worker) -> Self {
+        let on = |evening: bool| {
+            let shifts = worker.shifts.iter().filter(|shift| !evening || shift.has_evening());
+            bits(&shifts.map(|shift| shift.day).collect::<Vec<_>>())
+        };
+        Self { days: on(false), evenings: on(true) }
+    }
 }
 
 impl Index {
     /// Indexes tables that are sorted by their keys.
     pub fn of(rows: &Tables) -> Self {
+        let absences = ranges(&rows.absences, |row| row.worker.clone());
+        let mut crews: HashMap<&str, Vec<u32>> = HashMap::new();
+        for (row, worker) in (0u32..).zip(&rows.workers) {
+            crews.entry(&worker.pool).or_default().push(row);
+        }
         let mut index = Self {
             practices: ranges(&rows.practices, |row| row.ods.clone()),
             networks: ranges(&rows.networks, |row| row.code.clone()),
             pools: ranges(&rows.pools, |row| row.id.clone()),
-            absences: ranges(&rows.absences, |row| row.worker.clone()),
+            workers: ranges(&rows.workers, |row| row.id.clone()),
+            crews: rows.pools.iter().map(|pool| crews.get(pool.id.as_str()).cloned().unwrap_or_default()).collect(),
+            hours: rows.workers.iter().map(Hours::of).collect(),
+            away: rows.workers.iter().map(|row| absences.get(&row.id).cloned().unwrap_or(0..0)).collect(),
             ..Self::default()
         };
         for (row, pool) in (0u32..).zip(&rows.pools) {
             for serves in &pool.serves {
-                index.serving.entry(serves.clone()).or_default().push(row);
+                match serves {
+                    Serves::Pcn(code) => index.by_network.entry(code.clone()).or_default().push(row),
+                    Serves::Cluster(name) => index.by_cluster.entry(name.clone()).or_default().push(row),
+                    Serves::Place => index.by_place.push(row),
+                }
             }
         }
-        for (row, worker) in (0u32..).zip(&rows.workers) {
-            index.crews.entry(worker.pool.clone()).or_default().push(row);
-        }
         index
+    }
+
+    /// Rows of pools that serve a network, a cluster or the place, at any time.
+    pub fn serving(&self, serves: &Serves) -> &[u32] {
+        match serves {
+            Serves::Pcn(code) => self.by_network.get(code).map_or(&[], Vec::as_slice),
+            Serves::Cluster(name) => self.by_cluster.get(name).map_or(&[], Vec::as_slice),
+            Serves::Place => &self.by_place,
+        }
     }
 }
 

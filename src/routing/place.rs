@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::check;
+use super::clocks::Clocks;
 pub use super::files::{FILES, OPTIONAL, PlaceFiles};
 use super::index::Index;
 use super::people::{Absence, Venue, Worker};
@@ -33,8 +34,12 @@ pub struct Place {
     pub unallocated: Desk,
     /// The year's figures.
     pub capacity: Capacity,
+    /// What rehearsals tell about fairness.
+    pub equity: Equity,
     /// True when the rules may ask for the outward part of the postcode.
     pub districts: bool,
+    /// Reminders, escalation and return.
+    pub clocks: Clocks,
     /// SHA-256 of the files, first 12 hex digits.
     pub version: String,
     pub(super) rows: Tables,
@@ -61,6 +66,23 @@ pub struct Capacity {
     pub yearly_per_fte: u32,
     /// Weeks.
     pub weeks_open: u32,
+    /// Fewest contacts that a person has, for rehearsals; the national guidance's where not said.
+    pub contacts_min: u32,
+    /// Most contacts.
+    pub contacts_max: u32,
+}
+
+/// What rehearsals tell about fairness.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Equity {
+    /// A file of postcodes and their 2021 LSOAs; empty: no deciles.
+    pub postcode_file: String,
+    /// A file of LSOAs and their deciles of deprivation.
+    pub decile_file: String,
+    /// The release of the deciles, such as `IoD 2025`.
+    pub release: String,
+    /// Groups smaller than this are hidden; 0: not said.
+    pub hide_below: u32,
 }
 
 impl Capacity {
@@ -286,28 +308,27 @@ impl Place {
 
     /// A link worker by id: a row in force on that day, or else the latest one.
     pub fn worker(&self, id: &str, on: Date) -> Option<&Worker> {
-        let rows = || self.rows.workers.iter().filter(|worker| worker.id == id);
-        rows().find(|worker| worker.period.holds(on)).or_else(|| rows().max_by_key(|worker| worker.period.from))
+        let rows = &self.rows.workers[self.index.workers.get(id)?.clone()];
+        rows.iter().find(|row| row.period.holds(on)).or_else(|| rows.iter().max_by_key(|row| row.period.from))
     }
 
     /// The pools for which a link worker works on a day, by id.
     pub fn pools_of(&self, worker: &str, on: Date) -> Vec<&str> {
-        let rows = self.rows.workers.iter().filter(|row| row.id == worker && row.period.holds(on));
+        let rows = self.index.workers.get(worker).cloned().unwrap_or(0..0);
+        let rows = self.rows.workers[rows].iter().filter(|row| row.period.holds(on));
         rows.map(|row| row.pool.as_str()).collect()
     }
 
     /// The link workers of a pool who are in force on a day, by id, each with whether they are
     /// at work (not absent).
     pub fn crew(&self, pool: &str, on: Date) -> impl Iterator<Item = (&Worker, bool)> {
-        let all = self.index.crews.get(pool).map_or([].as_slice(), Vec::as_slice);
-        let rows = all.iter().filter_map(|row| self.rows.workers.get(*row as usize));
-        rows.filter(move |worker| worker.period.holds(on)).map(move |worker| (worker, !self.is_absent(worker, on)))
-    }
-
-    /// True on a day of absence.
-    pub fn is_absent(&self, worker: &Worker, on: Date) -> bool {
-        let Some(rows) = self.index.absences.get(&worker.id) else { return false };
-        self.rows.absences[rows.clone()].iter().any(|absence| absence.period.holds(on))
+        let row = self.index.pools.get(pool).map(|rows| rows.start);
+        let all = row.and_then(|row| self.index.crews.get(row)).map_or([].as_slice(), Vec::as_slice);
+        let rows = all.iter().map(|row| *row as usize);
+        rows.filter(move |row| self.rows.workers[*row].period.holds(on)).map(move |row| {
+            let away = &self.rows.absences[self.index.away[row].clone()];
+            (&self.rows.workers[row], !away.iter().any(|absence| absence.period.holds(on)))
+        })
     }
 
     /// Hundredths of full-time at work in a pool on a day.
@@ -320,10 +341,9 @@ impl Place {
         self.capacity.room(self.fte_present(pool, on))
     }
 
-    /// The pools in force on a day that serve a network, by id; open or not.
+    /// The pools in force on a day that serve a network, a cluster or the place, by id; open or not.
     pub fn pools_serving(&self, serves: &Serves, on: Date) -> impl Iterator<Item = &Pool> {
-        let all = self.index.serving.get(serves).map_or([].as_slice(), Vec::as_slice);
-        let rows = all.iter().filter_map(|row| self.rows.pools.get(*row as usize));
+        let rows = self.index.serving(serves).iter().map(|row| &self.rows.pools[*row as usize]);
         rows.filter(move |pool| pool.period.holds(on))
     }
 }

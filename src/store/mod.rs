@@ -291,6 +291,12 @@ impl Store {
         on!(self, engine => engine.queues().await)
     }
 
+    /// How many rows were ever put into each queue whose name begins with `prefix`, done or not:
+    /// `(queue, rows)`.
+    pub async fn outbox_counts(&self, prefix: &str) -> Result<Vec<(String, u64)>, StoreError> {
+        on!(self, engine => engine.outbox_counts(prefix).await)
+    }
+
     /// Outbox rows of an episode whose queue begins with `prefix`: `(id, event, state word)`, in
     /// order. State words: `queued`, `done`, `given-up`.
     pub async fn outbox_of(

@@ -119,6 +119,18 @@ impl Postgres {
         found.iter().map(|row| Ok((row.try_get(0).map_err(engine)?, count(row, 1)?, count(row, 2)?))).collect()
     }
 
+    /// How many rows were ever put into each queue whose name begins with `prefix`.
+    pub async fn outbox_counts(&self, prefix: &str) -> Result<Vec<(String, u64)>, StoreError> {
+        let sql = "SELECT queue, count(*) FROM outbox WHERE queue >= $1 AND queue < $2 GROUP BY queue ORDER BY queue";
+        let to = format!("{}{}", text(prefix), rows::LAST_CHARACTER);
+        let found = self.rows(sql, &[&text(prefix), &to]).await?;
+        let read = |row: &Row| {
+            let count: i64 = row.try_get(1).map_err(engine)?;
+            Ok((row.try_get(0).map_err(engine)?, count.cast_unsigned()))
+        };
+        found.iter().map(read).collect()
+    }
+
     /// Outbox rows of an episode whose queue begins with `prefix`, in order.
     pub async fn outbox_of(&self, episode: &str, prefix: &str) -> Result<Vec<(Uuid, String, String)>, StoreError> {
         let sql = "SELECT id, event, state FROM outbox WHERE episode = $1 AND queue >= $2 AND queue < $3 ORDER BY seq";

@@ -132,6 +132,20 @@ impl Sqlite {
         .await
     }
 
+    /// How many rows were ever put into each queue whose name begins with `prefix`.
+    pub async fn outbox_counts(&self, prefix: &str) -> Result<Vec<(String, u64)>, StoreError> {
+        let (from, to) = (prefix.to_owned(), format!("{prefix}{}", rows::LAST_CHARACTER));
+        self.read(move |connection| {
+            let sql =
+                "SELECT queue, count(*) FROM outbox WHERE queue >= ?1 AND queue < ?2 GROUP BY queue ORDER BY queue";
+            all(connection, sql, [from, to], |row| {
+                let count: i64 = row.get(1).map_err(engine)?;
+                Ok((row.get(0).map_err(engine)?, count.cast_unsigned()))
+            })
+        })
+        .await
+    }
+
     /// Outbox rows of an episode whose queue begins with `prefix`, in order.
     pub async fn outbox_of(&self, episode: &str, prefix: &str) -> Result<Vec<(Uuid, String, String)>, StoreError> {
         let (episode, from) = (episode.to_owned(), prefix.to_owned());

@@ -1,5 +1,8 @@
 //! The ledger: every referral received, each in exactly one state, and whether that adds up.
 //!
+//! Beside the referrals, what was recorded for the GP records (`outcomes`), each practice and day
+//! (`days`), who has stopped sending (`silence`), and the whole as a signed document (`statement`).
+//!
 //! Pure, over rows that the store gave. It reconciles when the ledger's rows, the holds and the
 //! ServiceRequests that are kept tell the same story; each way in which they do not is named.
 
@@ -9,6 +12,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::store::commit::{Hold, LedgerRow, LedgerState};
+
+pub mod days;
+pub mod outcomes;
+pub mod silence;
+pub mod statement;
+
+pub use days::Day;
+pub use outcomes::Outcomes;
+pub use silence::Silent;
 
 /// The most departures that are named one by one; the rest are counted.
 pub const FAULTS_MAX: usize = 100;
@@ -20,8 +32,12 @@ pub struct Books<'a> {
     pub rows: &'a [LedgerRow],
     /// All holds that are not over.
     pub holds: &'a [Hold],
-    /// Counts of ignored candidates that belong to the question.
-    pub ignored: u64,
+    /// Counts of ignored candidates that belong to the question, `(practice, count)`.
+    pub ignored: &'a [(String, u64)],
+    /// Entries recorded for each practice's record, `(practice, count)`.
+    pub recorded: &'a [(String, u64)],
+    /// Where they stand: `(practice, state word, overdue, count)`.
+    pub filings: &'a [(String, String, bool, u64)],
     /// The ids of every ServiceRequest that is kept.
     pub referrals: &'a BTreeSet<String>,
     /// True when `rows` are all rows, so that what has no row is seen too.
@@ -75,10 +91,20 @@ pub struct Ledger {
     pub as_of: Timestamp,
     /// The totals.
     pub totals: Totals,
+    /// The outcomes recorded for the practices asked about, whenever they were recorded.
+    pub outcomes: Outcomes,
     /// True when everything adds up.
     pub reconciles: bool,
     /// Each way in which it does not.
     pub faults: Vec<String>,
+    /// Practices that normally send and have stopped.
+    pub silent: Vec<Silent>,
+    /// Each practice and day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<Vec<Day>>,
+    /// Outcomes by practice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub practices: Option<std::collections::BTreeMap<String, Outcomes>>,
     /// A line a referral; left out of a summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub referrals: Option<Vec<Line>>,
@@ -86,7 +112,9 @@ pub struct Ledger {
 
 /// Reckons the ledger.
 pub fn reckon(as_of: Timestamp, books: &Books<'_>) -> Ledger {
+    let (practices, more) = outcomes::reckon(books.recorded, books.filings);
     let mut faults = departures(books);
+    faults.extend(more);
     if faults.len() > FAULTS_MAX {
         let more = faults.len() - FAULTS_MAX;
         faults.truncate(FAULTS_MAX);
@@ -95,25 +123,51 @@ pub fn reckon(as_of: Timestamp, books: &Books<'_>) -> Ledger {
     Ledger {
         as_of,
         totals: totals(books),
+        outcomes: outcomes::total(&practices),
         reconciles: faults.is_empty(),
         faults,
+        silent: silence::silent(books.rows, as_of.to_zoned(jiff::tz::TimeZone::UTC).date()),
+        days: Some(days::by_practice_and_day(books.rows, books.ignored)),
+        practices: Some(practices),
         referrals: Some(books.rows.iter().map(line).collect()),
     }
 }
 
-fn totals(books: &Books<'_>) -> Totals {
-    let mut totals = Totals { ignored: books.ignored, ..Totals::default() };
-    for row in books.rows {
-        *match row.state {
-            LedgerState::Waiting => &mut totals.waiting,
-            LedgerState::Open => &mut totals.open,
-            LedgerState::Closed => &mut totals.closed,
-            LedgerState::Returned => &mut totals.returned,
-            LedgerState::Held => &mut totals.held,
-            LedgerState::Withdrawn => &mut totals.withdrawn,
-        } += 1;
+impl Totals {
+    /// The count of a state.
+    fn of(&mut self, state: LedgerState) -> &mut u64 {
+        match state {
+            LedgerState::Waiting => &mut self.waiting,
+            LedgerState::Open => &mut self.open,
+            LedgerState::Closed => &mut self.closed,
+            LedgerState::Returned => &mut self.returned,
+            LedgerState::Held => &mut self.held,
+            LedgerState::Withdrawn => &mut self.withdrawn,
+        }
     }
-    totals.received = books.rows.len() as u64 + books.ignored;
+
+    /// Each count with its word, in the order in which they are shown.
+    pub fn words(&self) -> [(&'static str, u64); 8] {
+        [
+            ("received", self.received),
+            ("waiting", self.waiting),
+            ("open", self.open),
+            ("closed", self.closed),
+            ("returned", self.returned),
+            ("held", self.held),
+            ("withdrawn", self.withdrawn),
+            ("ignored", self.ignored),
+        ]
+    }
+}
+
+fn totals(books: &Books<'_>) -> Totals {
+    let ignored = books.ignored.iter().map(|(_, count)| count).sum();
+    let mut totals = Totals { ignored, ..Totals::default() };
+    for row in books.rows {
+        *totals.of(row.state) += 1;
+    }
+    totals.received = books.rows.len() as u64 + ignored;
     totals
 }
 
@@ -172,6 +226,10 @@ mod tests {
     use crate::store::commit::Cause;
     use uuid::Uuid;
 
+    static NOBODY: BTreeSet<String> = BTreeSet::new();
+    const NONE: Books<'static> =
+        Books { rows: &[], holds: &[], ignored: &[], recorded: &[], filings: &[], referrals: &NOBODY, whole: false };
+
     fn row(id: &str, state: LedgerState) -> LedgerRow {
         let at = Timestamp::UNIX_EPOCH;
         let waiting_on = "bootle".to_owned();
@@ -200,8 +258,8 @@ mod tests {
     #[test]
     fn books_that_agree_reconcile() {
         let rows = [row("a", LedgerState::Open), row("b", LedgerState::Held), row("c", LedgerState::Withdrawn)];
-        let (holds, referrals) = ([hold("b")], ids(&["a"]));
-        let books = Books { rows: &rows, holds: &holds, ignored: 4, referrals: &referrals, whole: true };
+        let (holds, referrals, ignored) = ([hold("b")], ids(&["a"]), [("N84001".to_owned(), 4)]);
+        let books = Books { rows: &rows, holds: &holds, ignored: &ignored, referrals: &referrals, whole: true, ..NONE };
         let ledger = reckon(Timestamp::UNIX_EPOCH, &books);
         assert!(ledger.reconciles, "{:?}", ledger.faults);
         assert_eq!(
@@ -219,7 +277,7 @@ mod tests {
         let rows =
             [row("a", LedgerState::Open), row("a", LedgerState::Open), row("b", LedgerState::Held), early, alone];
         let (holds, referrals) = ([hold("d")], ids(&["a", "c", "f"]));
-        let books = Books { rows: &rows, holds: &holds, ignored: 0, referrals: &referrals, whole: true };
+        let books = Books { rows: &rows, holds: &holds, referrals: &referrals, whole: true, ..NONE };
         let ledger = reckon(Timestamp::UNIX_EPOCH, &books);
         assert!(!ledger.reconciles);
         assert_eq!(

@@ -4,15 +4,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::place::{Desk, Place, Pool, Serves};
-use super::rows::Period;
+mod people;
+mod pools;
+mod rules;
+
 use crate::config::Fault;
+use crate::routing::place::{Desk, Place, Pool, Serves};
+use crate::routing::rows::Period;
 
 /// Takes a fault: the file, the line, what is wrong.
-pub(super) type Add<'a> = dyn FnMut(&str, usize, String) + 'a;
+type Add<'a> = dyn FnMut(&str, usize, String) + 'a;
 
 /// Adds every fault between the files.
-pub(super) fn between(place: &Place, path: &dyn Fn(&str) -> String, faults: &mut Vec<Fault>) {
+pub fn between(place: &Place, path: &dyn Fn(&str) -> String, faults: &mut Vec<Fault>) {
     let mut add = |file: &str, line: usize, text: String| faults.push(Fault { file: path(file), line, text });
     desks(place, &mut add);
     let rows = &place.rows;
@@ -25,7 +29,7 @@ pub(super) fn between(place: &Place, path: &dyn Fn(&str) -> String, faults: &mut
         &mut |line, text| add("practices.csv", line, text),
     );
     follow(rows.pools.iter().map(|pool| (pool.id.as_str(), pool.period, pool.line)), &mut |line, text| {
-        add("pools.csv", line, text);
+        add("pools.csv", line, format!("pool {text}"));
     });
     for practice in &rows.practices {
         if let Some(why) = practice.pcn.as_deref().and_then(|pcn| network(place, pcn, practice.period)) {
@@ -39,6 +43,9 @@ pub(super) fn between(place: &Place, path: &dyn Fn(&str) -> String, faults: &mut
             add("pools.csv", pool.line, why);
         }
     }
+    pools::pools(place, &mut add);
+    people::people(place, &mut add);
+    rules::rules(place, &mut add);
 }
 
 /// Desks must be different queues with names that a pool may have.
@@ -75,13 +82,13 @@ fn serves(place: &Place, clusters: &BTreeSet<&str>, pool: &Pool, add: &mut Add<'
 
 fn misnamed(place: &Place, pool: &Pool) -> Option<String> {
     if place.desk(&pool.id).is_some() {
-        return Some(format!("'{}' is the name of a desk in place.toml", pool.id));
+        return Some(format!("pool {0}: '{0}' is the name of a desk in place.toml", pool.id));
     }
-    (!is_id(&pool.id)).then(|| format!("id '{}' must be small letters, digits and -", pool.id))
+    (!is_id(&pool.id)).then(|| format!("pool {0}: id '{0}' must be small letters, digits and -", pool.id))
 }
 
 /// True for small letters, digits and `-`.
-pub(super) fn is_id(text: &str) -> bool {
+fn is_id(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     !text.is_empty() && text.bytes().all(fits)
 }
@@ -118,3 +125,6 @@ fn follow<'a>(rows: impl Iterator<Item = (&'a str, Period, usize)>, add: &mut dy
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

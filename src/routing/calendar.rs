@@ -1,0 +1,148 @@
+//! Working days in England: Monday to Friday without bank holidays, which are data
+//! (`config/bank-holidays.csv`, from <https://www.gov.uk/bank-holidays>, England and Wales).
+//! Pure; days are civil days in Europe/London.
+//!
+//! After the file's last year only weekends are free: the gateway says so when it starts and
+//! `fingerpost check` says so from [`NOTICE_DAYS`] before. Extra bank holidays are rows like any.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::{Date, Weekday};
+use jiff::{Span, ToSpan as _};
+
+use super::rows::Rows;
+use crate::config::Fault;
+
+/// The file's name under the configuration's folder.
+pub const FILE: &str = "bank-holidays.csv";
+/// The file as it is compiled in.
+const TEXT: &str = include_str!("../../config/bank-holidays.csv");
+/// Days before the calendar's end from which that is told.
+pub const NOTICE_DAYS: i32 = 90;
+/// The most working days that can be counted at once.
+const DAYS_MAX: u32 = 1000;
+
+/// Which days are working days.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Calendar {
+    free: BTreeSet<Date>,
+}
+
+impl Calendar {
+    /// The calendar that is compiled in: a test sees to it that it has no fault.
+    pub fn shipped() -> Self {
+        Self::parse(FILE, TEXT).unwrap_or_default()
+    }
+
+    /// Reads `date,name,source,note`.
+    ///
+    /// # Errors
+    /// Every fault with its line: a date that is none or stands twice, or falls on a weekend; an
+    /// empty name or source; a year left out.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut free = BTreeSet::new();
+        Rows::new(file, &mut faults).each(text, &["date", "name", "source", "note"], |rows, row| {
+            let Ok(date) = row.cell("date").parse::<Date>() else {
+                return rows.fault(row.line, format!("'{}' is not a date such as 2026-01-31", row.cell("date")));
+            };
+            if is_weekend(date) {
+                rows.fault(row.line, format!("{date} is a {:?}: give the day that is free instead", date.weekday()));
+            }
+            if row.cell("name").is_empty() || row.cell("source").is_empty() {
+                rows.fault(row.line, "name and source must not be empty");
+            }
+            if !free.insert(date) {
+                rows.fault(row.line, format!("{date} stands on an earlier line too"));
+            }
+        });
+        let years: Vec<i16> = free.iter().map(|date| date.year()).collect();
+        if let Some(pair) = years.windows(2).find(|pair| pair[1] > pair[0] + 1) {
+            faults.push(Fault { file: file.to_owned(), line: 1, text: format!("has no row of {}", pair[0] + 1) });
+        }
+        if free.is_empty() && faults.is_empty() {
+            faults.push(Fault { file: file.to_owned(), line: 1, text: "has no rows".to_owned() });
+        }
+        if faults.is_empty() { Ok(Self { free }) } else { Err(faults) }
+    }
+
+    /// True for a day on which pools work.
+    pub fn is_working(&self, on: Date) -> bool {
+        !is_weekend(on) && !self.free.contains(&on)
+    }
+
+    /// The day that is `days` working days after `from`; with none, `from` or the next working day.
+    pub fn after(&self, from: Date, days: u32) -> Date {
+        let (mut on, mut left) = (from, days.min(DAYS_MAX));
+        loop {
+            if self.is_working(on) && left == 0 {
+                return on;
+            }
+            on = later(on, 1.day());
+            left -= u32::from(left > 0 && self.is_working(on));
+        }
+    }
+
+    /// The last day of which the calendar knows the bank holidays.
+    pub fn through(&self) -> Option<Date> {
+        Date::new(self.free.last()?.year(), 12, 31).ok()
+    }
+
+    /// What must be told on a day of how long the calendar still reaches; `None`: nothing yet.
+    pub fn notice(&self, on: Date) -> Option<String> {
+        let through = self.through()?;
+        let soon = later(on, Span::new().days(NOTICE_DAYS)) > through;
+        soon.then(|| {
+            format!("{FILE} reaches to {through}; after that only weekends are free days: add the next year's rows")
+        })
+    }
+}
+
+fn is_weekend(on: Date) -> bool {
+    matches!(on.weekday(), Weekday::Saturday | Weekday::Sunday)
+}
+
+fn later(on: Date, by: Span) -> Date {
+    on.saturating_add(by)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn counts_over_weekends_and_bank_holidays() {
+        let calendar = Calendar::shipped();
+        assert_eq!(calendar.after(day("2026-12-24"), 1), day("2026-12-29"));
+        assert_eq!(calendar.after(day("2026-04-02"), 2), day("2026-04-08"));
+        assert_eq!(calendar.after(day("2026-11-25"), 0), day("2026-11-25"));
+        assert_eq!(calendar.after(day("2026-11-28"), 0), day("2026-11-30"));
+        assert_eq!(calendar.after(day("2026-11-28"), 1), day("2026-11-30"));
+        assert_eq!(calendar.after(day("2026-11-27"), 5), day("2026-12-04"));
+        assert!(!calendar.is_working(day("2027-12-28")) && calendar.is_working(day("2027-12-29")));
+    }
+
+    #[test]
+    fn its_end_is_told_in_time() {
+        let calendar = Calendar::parse(FILE, TEXT).unwrap();
+        assert_eq!(calendar.through(), Some(day("2027-12-31")));
+        assert_eq!(calendar.notice(day("2027-10-02")), None);
+        assert!(calendar.notice(day("2027-10-03")).unwrap().contains("2027-12-31"));
+        assert!(calendar.notice(day("2030-01-01")).is_some());
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_line() {
+        let text = "date,name,source,note\n2026-12-26,Boxing Day,x,\n01/01/2027,New Year,x,\n2026-12-25,,x,\n2026-12-25,Christmas,x,\n2029-01-01,New Year,x,\n";
+        let faults = Calendar::parse("f.csv", text).unwrap_err();
+        let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
+        assert_eq!(lines, [2, 3, 4, 5, 1], "{faults:?}");
+        assert!(Calendar::parse("f.csv", "date,name,source,note\n").is_err());
+        assert!(Calendar::parse("f.csv", "date,name\n").is_err());
+    }
+}

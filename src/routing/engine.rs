@@ -1,0 +1,356 @@
+//! The decision: laws, the first rule that applies, who can see the person, a fair choice among
+//! them, and who stands in when there is none. Pure, total and deterministic; the order of rows
+//! in a file means nothing, the order of rules and of lists in a cell does.
+
+use std::collections::VecDeque;
+
+use super::input::{Decision, Loads, RouteInput};
+use super::place::{Desk, Place, Practice};
+use super::rules::{Own, Rule, To};
+use super::suit::{Ask, Refusal, Weighed, weigh};
+use super::words;
+
+/// Chooses the pool. `loads` are the open episodes of pools and link workers as they are now.
+///
+/// 1. The laws: restricted people to the restricted desk, whatever their practice; a practice in
+///    no network to the unallocated desk.
+/// 2. The first rule that applies and of whose pools one is in force names the candidates.
+/// 3. Of those that can take the person: who knows them, then [`Weighed::fairer`].
+/// 4. No room: overflow by consent, else over the year's figures, never over a hard limit.
+/// 5. Nobody suitable: cover by neighbour order, then overflow, else the unallocated desk.
+pub fn route(place: &Place, loads: &Loads, input: RouteInput) -> Decision {
+    if input.restricted {
+        return restricted(place, input);
+    }
+    let mut trail = Trail { place, loads, reasons: Vec::with_capacity(4), passed_over: Vec::new(), seen: Vec::new() };
+    let end = trail.decide(&input, &Ask::of(&input));
+    trail.end(input, end)
+}
+
+/// The first law. Nothing that tells where the person is stays in the decision.
+fn restricted(place: &Place, mut input: RouteInput) -> Decision {
+    input.practice = None;
+    input.district = None;
+    input.previous = None;
+    input.not.clear();
+    let reasons = vec!["The record is restricted or sensitive, so it is not placed by location.".to_owned()];
+    let trail = Trail { place, loads: &Loads::default(), reasons, passed_over: Vec::new(), seen: Vec::new() };
+    trail.end(input, End { at: At::Desk(&place.restricted), pcn: None, rule: None })
+}
+
+/// Where it ends, and by what.
+struct End<'a> {
+    at: At<'a>,
+    pcn: Option<&'a str>,
+    rule: Option<&'a Rule>,
+}
+
+enum At<'a> {
+    Desk(&'a Desk),
+    Pool(Weighed<'a>),
+}
+
+/// What was seen on the way to a decision.
+struct Trail<'a> {
+    place: &'a Place,
+    loads: &'a Loads,
+    reasons: Vec<String>,
+    passed_over: Vec<(String, String)>,
+    seen: Vec<(String, u64)>,
+}
+
+impl<'a> Trail<'a> {
+    fn decide(&mut self, input: &RouteInput, ask: &Ask<'_>) -> End<'a> {
+        let unallocated = At::Desk(&self.place.unallocated);
+        let Some((practice, pcn)) = self.network(input) else {
+            return End { at: unallocated, pcn: None, rule: None };
+        };
+        let Some((rule, rows)) = self.rule(input, practice, pcn) else {
+            self.reasons.push("No rule leads to a pool on that day.".into());
+            return End { at: unallocated, pcn: Some(pcn), rule: None };
+        };
+        self.reasons.push(match rule.why.as_str() {
+            "" => format!("The rule '{}' applies.", rule.name),
+            why => format!("The rule '{}' applies: {why}", rule.name),
+        });
+        let at = match &rule.to {
+            To::Desk(key) => self.place.desks().find(|desk| desk.key == *key).map_or(unallocated, At::Desk),
+            _ => {
+                self.reasons.extend(words::asked(input, ask.language));
+                self.choose(input, ask, &rows).map_or(unallocated, At::Pool)
+            }
+        };
+        End { at, pcn: Some(pcn), rule: Some(rule) }
+    }
+
+    /// The practice and its network; `None` with the reason said.
+    fn network(&mut self, input: &RouteInput) -> Option<(&'a Practice, &'a str)> {
+        let on = input.on;
+        let Some(ods) = &input.practice else {
+            self.reasons.push("No practice is known.".to_owned());
+            return None;
+        };
+        let Some(practice) = self.place.practice(ods, on) else {
+            self.reasons.push(format!("Practice {ods} is not known to {} on {on}.", self.place.name));
+            return None;
+        };
+        let Some(code) = &practice.pcn else {
+            self.reasons.push(format!("{} ({ods}) is in no network on {on}.", practice.name));
+            return None;
+        };
+        let Some(network) = self.place.network(code, on) else {
+            let text = format!("{} ({ods}) is in network {code}, which is not in force on {on}.", practice.name);
+            self.reasons.push(text);
+            return None;
+        };
+        self.reasons.push(format!("{} ({ods}) is in {} ({code}) on {on}.", practice.name, network.name));
+        Some((practice, code))
+    }
+
+    /// The first rule that applies, and the rows of its pools in force; none for a desk.
+    fn rule(&self, input: &RouteInput, practice: &Practice, pcn: &str) -> Option<(&'a Rule, Vec<usize>)> {
+        let index = &self.place.index;
+        for rule in self.place.rules().iter().filter(|rule| rule.when.holds(input, practice)) {
+            let rows: Vec<usize> = match &rule.to {
+                To::Desk(_) => return Some((rule, Vec::new())),
+                To::Pools(ids) => ids.iter().filter_map(|id| self.in_force(id, input)).collect(),
+                To::Own(own) => {
+                    let rows = match own {
+                        Own::Network => index.by_network.get(pcn),
+                        Own::Cluster => practice.cluster.as_ref().and_then(|name| index.by_cluster.get(name)),
+                        Own::Place => Some(&index.by_place),
+                    };
+                    let rows = rows.into_iter().flatten().map(|row| *row as usize);
+                    rows.filter(|row| self.place.rows.pools[*row].period.holds(input.on)).collect()
+                }
+            };
+            if !rows.is_empty() {
+                return Some((rule, rows));
+            }
+        }
+        None
+    }
+
+    /// The row of a pool that is in force on the day.
+    fn in_force(&self, id: &str, input: &RouteInput) -> Option<usize> {
+        let mut rows = self.place.index.pools.get(id)?.clone();
+        rows.find(|row| self.place.rows.pools[*row].period.holds(input.on))
+    }
+
+    fn choose(&mut self, input: &RouteInput, ask: &Ask<'_>, rows: &[usize]) -> Option<Weighed<'a>> {
+        let mut able = Vec::with_capacity(rows.len());
+        let mut unable = Vec::new();
+        for row in rows {
+            let weighed = self.weigh(input, ask, *row);
+            if weighed.refusal.is_none() { able.push(weighed) } else { unable.push(weighed) }
+        }
+        able.sort_by(Weighed::fairer);
+        unable.sort_by(|a, b| a.pool.id.cmp(&b.pool.id));
+        let known = able.iter().position(|weighed| weighed.known).or_else(|| {
+            let (before, _) = ask.previous?;
+            able.iter().position(|weighed| weighed.pool.id == before && !weighed.is_full())
+        });
+        if let Some(at) = known {
+            let best = able.remove(at);
+            self.reasons.push(known_there(&best));
+            return Some(self.take(best, able, unable, "the person is known elsewhere"));
+        }
+        if able.is_empty() {
+            return self.stand_in(input, ask, unable);
+        }
+        let best = able.remove(0);
+        if best.is_full() {
+            let sources: Vec<&Weighed<'_>> = std::iter::once(&best).chain(&able).collect();
+            if let Some(other) = self.overflow(input, ask, &sources, rows, true) {
+                able.insert(0, best);
+                return Some(self.take(other, able, unable, "full"));
+            }
+        }
+        self.reasons.push(fair(&best, able.len(), unable.len()));
+        Some(self.take(best, able, unable, "busier for its number of link workers"))
+    }
+
+    /// Nobody of the candidates can take the person: cover, then overflow.
+    fn stand_in(&mut self, input: &RouteInput, ask: &Ask<'_>, unable: Vec<Weighed<'a>>) -> Option<Weighed<'a>> {
+        for weighed in &unable {
+            if let Some(why) = weighed.refusal {
+                self.reasons.push(format!("{} {}.", weighed.pool.name, words::refusal(why)));
+            }
+        }
+        let asking: Vec<&Weighed<'_>> = unable.iter().filter(|w| w.refusal.is_some_and(Refusal::wants_cover)).collect();
+        let mut chosen = self.cover(input, ask, &asking);
+        if chosen.is_none() {
+            let full: Vec<&Weighed<'_>> =
+                unable.iter().filter(|w| w.refusal.is_some_and(Refusal::wants_overflow)).collect();
+            let with_room = self.overflow(input, ask, &full, &[], true);
+            chosen = with_room.or_else(|| self.overflow(input, ask, &full, &[], false));
+        }
+        if chosen.is_none() {
+            self.reasons.push("No other pool stands in for it.".into());
+        }
+        for weighed in &unable {
+            self.pass_over(weighed, "");
+        }
+        chosen
+    }
+
+    /// Neighbours of pools where nobody suitable is at work, nearest first, theirs after them: the
+    /// first with room, or else the first that can.
+    fn cover(&mut self, input: &RouteInput, ask: &Ask<'_>, asking: &[&Weighed<'a>]) -> Option<Weighed<'a>> {
+        let mut tried: Vec<&str> = asking.iter().map(|weighed| weighed.pool.id.as_str()).collect();
+        let mut next: VecDeque<&'a str> = asking.iter().flat_map(|w| &w.pool.cover).map(String::as_str).collect();
+        let mut full: Option<Weighed<'a>> = None;
+        while let Some(id) = next.pop_front() {
+            if tried.contains(&id) {
+                continue;
+            }
+            tried.push(id);
+            let Some(row) = self.in_force(id, input) else { continue };
+            let weighed = self.weigh(input, ask, row);
+            if weighed.refusal.is_some_and(Refusal::wants_cover) {
+                next.extend(weighed.pool.cover.iter().map(String::as_str));
+            }
+            if weighed.refusal.is_some() {
+                self.pass_over(&weighed, "");
+            } else if !weighed.is_full() {
+                if let Some(full) = &full {
+                    self.pass_over(full, "full");
+                }
+                self.reasons.push(stands_in(&weighed));
+                return Some(weighed);
+            } else if full.is_none() {
+                full = Some(weighed);
+            } else {
+                self.pass_over(&weighed, "full, and further away");
+            }
+        }
+        if let Some(full) = &full {
+            self.reasons.push(stands_in(full));
+        }
+        full
+    }
+
+    /// Pools that consent to take the overflow of `sources`, by the sources' own order.
+    fn overflow(
+        &mut self,
+        input: &RouteInput,
+        ask: &Ask<'_>,
+        sources: &[&Weighed<'_>],
+        but: &[usize],
+        with_room: bool,
+    ) -> Option<Weighed<'a>> {
+        let mut tried: Vec<usize> = but.to_vec();
+        for source in sources {
+            // By the place's own row, which outlives the borrow of what was weighed.
+            let giver = self.in_force(&source.pool.id, input).map(|row| &self.place.rows.pools[row])?;
+            for id in &giver.overflow {
+                let Some(row) = self.in_force(id, input).filter(|row| !tried.contains(row)) else { continue };
+                tried.push(row);
+                let taker = &self.place.rows.pools[row];
+                if !taker.takes_overflow_from.contains(&giver.id) {
+                    continue;
+                }
+                let weighed = self.weigh(input, ask, row);
+                if weighed.refusal.is_none() && !(with_room && weighed.is_full()) {
+                    let load = words::load(&weighed);
+                    self.reasons.push(match source.is_full() {
+                        true => format!("{} has no room ({}).", giver.name, words::load(source)),
+                        false => format!("{} cannot take it.", giver.name),
+                    });
+                    self.reasons.push(format!("{} takes its overflow ({load}).", weighed.pool.name));
+                    return Some(weighed);
+                }
+                self.pass_over(&weighed, "has no room for others' overflow");
+            }
+        }
+        None
+    }
+
+    /// Looks at a pool, and notes its load and who of its link workers is not the one.
+    fn weigh(&mut self, input: &RouteInput, ask: &Ask<'_>, row: usize) -> Weighed<'a> {
+        let passed_over = &mut self.passed_over;
+        let mut weighed = weigh(self.place, self.loads, ask, row, |worker, why| {
+            let name = format!("{}/{}", worker.pool, worker.id);
+            passed_over.push((name, words::unfit(why).to_owned()));
+        });
+        if input.not.contains(&weighed.pool.id) {
+            weighed.refusal = Some(Refusal::HandedBack);
+        }
+        self.seen.push((weighed.pool.id.clone(), weighed.open));
+        weighed
+    }
+
+    /// `best` it is; the others are passed over.
+    fn take(&mut self, best: Weighed<'a>, able: Vec<Weighed<'a>>, unable: Vec<Weighed<'a>>, why: &str) -> Weighed<'a> {
+        for other in &able {
+            self.pass_over(other, if other.is_full() && !best.is_full() { "full" } else { why });
+        }
+        for other in &unable {
+            self.pass_over(other, "");
+        }
+        best
+    }
+
+    fn pass_over(&mut self, weighed: &Weighed<'_>, why: &str) {
+        let text = match weighed.refusal {
+            Some(refusal) => words::refusal(refusal),
+            None => format!("{why}: {}", words::load(weighed)),
+        };
+        self.passed_over.push((weighed.pool.id.clone(), text));
+    }
+
+    fn end(mut self, input: RouteInput, end: End<'a>) -> Decision {
+        let (pool, pool_name, worker) = match end.at {
+            At::Desk(desk) => {
+                self.reasons.push(words::desk(desk));
+                (desk.pool.clone(), desk.name.clone(), None)
+            }
+            At::Pool(weighed) => {
+                let worker = weighed.worker.map(|worker| worker.id.clone());
+                (weighed.pool.id.clone(), weighed.pool.name.clone(), worker)
+            }
+        };
+        self.passed_over.sort();
+        self.passed_over.dedup();
+        self.seen.sort();
+        self.seen.dedup();
+        Decision {
+            pool,
+            pool_name,
+            pcn: end.pcn.map(str::to_owned),
+            rule: end.rule.map_or(String::new(), |rule| rule.name.clone()),
+            worker,
+            by_hand: None,
+            input,
+            reasons: self.reasons,
+            passed_over: self.passed_over,
+            seen: self.seen,
+            version: self.place.version.clone(),
+        }
+    }
+}
+
+fn known_there(best: &Weighed<'_>) -> String {
+    let name = &best.pool.name;
+    match best.worker.filter(|_| best.known) {
+        Some(worker) => format!("{} of {name} saw the person before ({}).", worker.name, words::load(best)),
+        None => format!("{name} had the person before and has room ({}).", words::load(best)),
+    }
+}
+
+fn stands_in(weighed: &Weighed<'_>) -> String {
+    format!("{} stands in ({}).", weighed.pool.name, words::load(weighed))
+}
+
+/// Why the best of the candidates is the best.
+fn fair(best: &Weighed<'_>, others: usize, unable: usize) -> String {
+    let (name, load) = (&best.pool.name, words::load(best));
+    match (best.is_full(), others, unable) {
+        (false, 0, 0) => format!("{name} is the only pool that is asked ({load})."),
+        (false, 0, _) => format!("{name} is the only one that can take the person ({load})."),
+        (false, ..) => format!("{name} is the least loaded with room ({load})."),
+        (true, 0, 0) => format!("{name} is the only pool that is asked; it is full ({load})."),
+        (true, 0, _) => format!("{name} is the only one that can take the person; it is full ({load})."),
+        (true, ..) => format!("Every pool that can take the person is full; {name} is the least loaded ({load})."),
+    }
+}

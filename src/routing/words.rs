@@ -1,0 +1,111 @@
+//! The sentences of a decision, in words that a receptionist understands. They say what was asked
+//! and what is so of pools; of a link worker only that they are not what was asked for.
+
+use super::input::{Day, RouteInput, Sex};
+use super::place::Desk;
+use super::suit::{Refusal, Unfit, Weighed};
+
+/// English names of languages that are often asked for; others go by their code.
+const LANGUAGES: &[(&str, &str)] = &[
+    ("ar", "Arabic"),
+    ("bfi", "British Sign Language"),
+    ("bg", "Bulgarian"),
+    ("bn", "Bengali"),
+    ("cs", "Czech"),
+    ("es", "Spanish"),
+    ("fa", "Farsi"),
+    ("fr", "French"),
+    ("gu", "Gujarati"),
+    ("hi", "Hindi"),
+    ("ku", "Kurdish"),
+    ("lt", "Lithuanian"),
+    ("lv", "Latvian"),
+    ("pa", "Punjabi"),
+    ("pl", "Polish"),
+    ("ps", "Pashto"),
+    ("pt", "Portuguese"),
+    ("ro", "Romanian"),
+    ("ru", "Russian"),
+    ("sk", "Slovak"),
+    ("so", "Somali"),
+    ("ta", "Tamil"),
+    ("ti", "Tigrinya"),
+    ("tr", "Turkish"),
+    ("uk", "Ukrainian"),
+    ("ur", "Urdu"),
+    ("vi", "Vietnamese"),
+    ("yue", "Cantonese"),
+    ("zh", "Chinese"),
+];
+
+/// What the referral asks for, as a sentence; `None`: nothing in particular.
+pub(super) fn asked(input: &RouteInput, language: Option<&str>) -> Option<String> {
+    let mut parts: Vec<String> = Vec::new();
+    if let Some(sex) = input.worker_sex {
+        parts.push(if sex == Sex::Female { "a woman as link worker" } else { "a man as link worker" }.into());
+    }
+    if let Some(code) = language {
+        let name = LANGUAGES.iter().find(|(known, _)| *known == code).map_or(code, |(_, name)| name);
+        parts.push(if input.interpreter { format!("{name} or an interpreter") } else { name.to_owned() });
+    }
+    if input.home_visit {
+        parts.push("a home visit".into());
+    }
+    if input.accessible {
+        parts.push("a step-free place".into());
+    }
+    if !input.specialisms.is_empty() {
+        parts.push(format!("skills in {}", input.specialisms.join(" and ")));
+    }
+    if !input.days.is_empty() {
+        let mut days = input.days.clone();
+        days.sort_unstable();
+        days.dedup();
+        parts.push(days.into_iter().map(Day::name).collect::<Vec<_>>().join(" or "));
+    }
+    if input.evening {
+        parts.push("an evening".into());
+    }
+    (!parts.is_empty()).then(|| format!("Asked for: {}.", parts.join(", ")))
+}
+
+/// Why a link worker is not the one.
+pub(super) fn unfit(why: Unfit) -> &'static str {
+    match why {
+        Unfit::Absent => "away on that day",
+        Unfit::Sex => "not of the sex that was asked for",
+        Unfit::Language => "does not have the language that was asked for",
+        Unfit::HomeVisit => "does not see people at home",
+        Unfit::Skill => "does not have the skills that were asked for",
+        Unfit::Day => "does not work on the days that were asked for",
+        Unfit::Evening => "has no evening on the days that were asked for",
+    }
+}
+
+/// Why a pool is not the one, to follow its name.
+pub(super) fn refusal(why: Refusal) -> String {
+    match why {
+        Refusal::HandedBack => "handed the referral back".into(),
+        Refusal::Closed => "takes no new referrals".into(),
+        Refusal::AtLimit(limit) => format!("is at its limit of {limit}"),
+        Refusal::NobodyAtWork => "has nobody at work on that day".into(),
+        Refusal::NobodySuitable => "has nobody suitable at work on that day".into(),
+        Refusal::NoStepFreeVenue => "has no step-free place".into(),
+    }
+}
+
+/// How busy a pool is.
+pub(super) fn load(weighed: &Weighed<'_>) -> String {
+    match weighed.pool.limit {
+        Some(limit) => format!("{} open, room for {}, at most {limit}", weighed.open, weighed.room),
+        None => format!("{} open, room for {}", weighed.open, weighed.room),
+    }
+}
+
+/// Who looks after a desk.
+pub(super) fn desk(desk: &Desk) -> String {
+    match desk.clock_hours {
+        0 => format!("{} looks after {}.", desk.owner, desk.name),
+        hours => format!("{} looks after {} and places it within {hours} hours.", desk.owner, desk.name),
+    }
+}

@@ -1,0 +1,81 @@
+//! The ledger as an IG lead and a commissioner use it: it adds up by practice and day, outcomes are
+//! accounted for, a kept copy can be checked, and nothing in it can be changed unseen.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "support/program.rs"]
+mod program;
+
+use std::path::Path;
+
+use program::fingerpost;
+use serde_json::Value;
+
+const SUMS: [&str; 7] = ["waiting", "open", "closed", "returned", "held", "withdrawn", "ignored"];
+
+fn adds_up(totals: &Value) -> bool {
+    let count = |word: &str| totals[word].as_u64().unwrap();
+    count("received") == SUMS.iter().map(|word| count(word)).sum::<u64>()
+}
+
+/// A store with the demo's referrals, and the configuration that opens it.
+fn played(folder: &Path) -> String {
+    fingerpost(folder, &["demo", "--exit", "--data", "."], &[]).expect(0);
+    let config = folder.join("gateway.toml");
+    std::fs::write(&config, "[gateway]\nmode = \"development\"\n[store]\nurl = \"sqlite:fingerpost.db\"\n").unwrap();
+    config.display().to_string()
+}
+
+#[test]
+fn it_adds_up_by_practice_and_day_and_a_kept_copy_can_be_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let config = played(folder);
+    let run = |args: &[&str]| fingerpost(folder, &[&["ledger", "--config", &config], args].concat(), &[]);
+
+    let ledger = run(&["--json", "--signed"]).expect(0).json();
+    assert!(ledger["reconciles"] == true && adds_up(&ledger["totals"]), "{ledger:#}");
+    let days = ledger["days"].as_array().unwrap();
+    assert!(days.len() > 1 && days.iter().all(adds_up));
+    let sum = |word: &str| days.iter().map(|day| day[word].as_u64().unwrap()).sum::<u64>();
+    for word in SUMS.iter().chain(["received"].iter()) {
+        assert_eq!(ledger["totals"][word], sum(word), "{word}");
+    }
+    let outcomes = &ledger["outcomes"];
+    let count = |word: &str| outcomes[word].as_u64().unwrap();
+    assert!(count("recorded") > 0);
+    assert_eq!(count("recorded"), count("filed") + count("in_flight") + count("needs_person"));
+    assert_eq!(outcomes["in_flight"], 0, "the demo ends with every entry in a record");
+
+    let kept = folder.join("ledger.json");
+    std::fs::write(&kept, serde_json::to_string(&ledger).unwrap()).unwrap();
+    let check = |file: &Path, key: &str| {
+        fingerpost(folder, &["ledger", "--verify", &file.display().to_string(), "--key", key], &[])
+    };
+    let key = std::fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.display().to_string().ends_with("audit-key.pub"));
+    let key = key.unwrap().display().to_string();
+    assert!(check(&kept, &key).expect(0).out.contains("unchanged"));
+    let mut changed = ledger.clone();
+    changed["totals"]["held"] = 0.into();
+    let forged = folder.join("forged.json");
+    std::fs::write(&forged, changed.to_string()).unwrap();
+    assert!(check(&forged, &key).expect(1).err.contains("changed after it was signed"));
+    check(&kept, "no-key").expect(2);
+    std::fs::write(&forged, "{").unwrap();
+    check(&forged, &key).expect(1);
+
+    let csv = run(&["--csv"]).expect(0).out;
+    assert!(csv.starts_with("practice,day,received,waiting,open,closed,returned,held,withdrawn,ignored\n"));
+    assert_eq!(csv.lines().count(), days.len() + 1);
+    let report = run(&["--fhir", "--signed", "--practice", "N84001"]).expect(0).json();
+    assert_eq!((&report["resourceType"], &report["status"]), (&"MeasureReport".into(), &"complete".into()));
+    assert_eq!(report["reporter"]["identifier"]["value"], "N84001");
+    std::fs::write(&kept, report.to_string()).unwrap();
+    check(&kept, &key).expect(0);
+    let summary = run(&["--json", "--summary"]).expect(0).json();
+    assert!(summary.get("days").is_none() && summary.get("referrals").is_none());
+    run(&["--signed"]).expect(2);
+}
