@@ -1,4 +1,4 @@
-//! `fingerpost route explain`: why this pool.
+//! `fingerpost route`: why this pool, and what other rules would have said.
 
 use clap::{Args, Subcommand};
 
@@ -24,11 +24,25 @@ enum What {
         /// The referral: its ServiceRequest id
         referral: String,
     },
+    /// What a proposed configuration would have done with the referrals that came: who would move
+    /// and why, how busy each pool would be, how long people would wait, and whom that falls on
+    #[command(
+        long_about = "Asks the stored decisions again of a proposed configuration (--config: a gateway's file or a \
+                      place's folder), in the order in which the referrals came, and shows who would move and why, \
+                      how busy each pool would be, how long people would wait for a first contact, and whom that \
+                      falls on. Nothing is stored or sent but the audit entry that records were read.",
+        after_help = "Example:\n  fingerpost route rehearse --config new/gateway.toml --running \
+                      /etc/fingerpost/gateway.toml --since 2026-01-01"
+    )]
+    Rehearse(super::rehearse::Rehearse),
 }
 
 impl Route {
     pub async fn run(self, options: &Options) -> Result<(), Failure> {
-        let What::Explain { referral } = self.what;
+        let referral = match self.what {
+            What::Explain { referral } => referral,
+            What::Rehearse(rehearse) => return rehearse.run(options).await,
+        };
         let referral = referral.strip_prefix("ServiceRequest/").unwrap_or(&referral).to_owned();
         let gateway = open::gateway(options).await?;
         let id = stable_id(&["Provenance", &referral]).to_string();
