@@ -11,6 +11,9 @@ use super::interaction::{TYPES, Type};
 use crate::clock::instant;
 use crate::fhir::capability;
 
+/// Where an entry stands on its way into the practice's record.
+const FILING: &str = "https://fingerpost.dev/OperationDefinition/Observation-filing";
+
 /// The statement.
 pub fn answer(exchange: &Exchange) -> Answer {
     let gateway = &exchange.gateway.config.gateway;
@@ -43,6 +46,9 @@ fn resource(served: &Type) -> Value {
     let includes = capability::includes(served.name);
     if !audit && !includes.is_empty() {
         resource["searchInclude"] = json!(includes);
+    }
+    if served.name == "Observation" {
+        resource["operation"] = json!([{"name": "filing", "definition": FILING}]);
     }
     resource["searchParam"] = json!(searches);
     resource

@@ -20,7 +20,9 @@ use super::answer::{Answer, Answered, Record, Refusal};
 use super::exchange::{Exchange, pairs};
 use super::interaction::{Interaction, wrong_method};
 use super::{AtEdge, base, negotiate, who};
-use super::{audit_event, capabilities, create, history, process_message, read, search, transaction, update, validate};
+use super::{
+    audit_event, capabilities, create, filing, history, process_message, read, search, transaction, update, validate,
+};
 use crate::audit::{Agent, Entry, Kind, Outcome};
 use crate::config::Role;
 use crate::fhir::outcome::operation_outcome;
@@ -220,6 +222,7 @@ async fn handle(exchange: &Exchange, interaction: &Interaction) -> Answered {
         Interaction::Read { kind, id } => read::current(exchange, kind, id).await,
         Interaction::Vread { kind, id, version } => read::version(exchange, kind, id, *version).await,
         Interaction::History { kind, id } => history::answer(exchange, kind, id).await,
+        Interaction::Filing { id } => filing::answer(exchange, id).await,
         Interaction::Create { kind } => create::answer(exchange, kind).await,
         Interaction::Update { kind, id } => update::answer(exchange, kind, id).await,
         Interaction::Search { kind } => search::answer(exchange, kind).await,

@@ -41,18 +41,41 @@ pub const TYPES: &[Type] = &[
 #[allow(missing_docs)]
 pub enum Interaction {
     Capabilities,
-    Read { kind: &'static str, id: String },
-    Vread { kind: &'static str, id: String, version: u32 },
-    History { kind: &'static str, id: String },
-    Create { kind: &'static str },
-    Update { kind: &'static str, id: String },
-    Search { kind: &'static str },
+    Read {
+        kind: &'static str,
+        id: String,
+    },
+    Vread {
+        kind: &'static str,
+        id: String,
+        version: u32,
+    },
+    History {
+        kind: &'static str,
+        id: String,
+    },
+    /// `$filing` of an Observation: a read.
+    Filing {
+        id: String,
+    },
+    Create {
+        kind: &'static str,
+    },
+    Update {
+        kind: &'static str,
+        id: String,
+    },
+    Search {
+        kind: &'static str,
+    },
     Bundle,
     ProcessMessage,
     Validate,
 }
 
-use Interaction::{Bundle, Capabilities, Create, History, ProcessMessage, Read, Search, Update, Validate, Vread};
+use Interaction::{
+    Bundle, Capabilities, Create, Filing, History, ProcessMessage, Read, Search, Update, Validate, Vread,
+};
 
 /// Longest logical id. <https://hl7.org/fhir/R4/datatypes.html#id>
 const ID_CHARS_MAX: usize = 64;
@@ -78,6 +101,7 @@ impl Interaction {
             [kind] if post => Create { kind: written_kind(kind)? },
             [kind, id] if get => Read { kind: kind_of(kind)?.name, id: id_of(id)? },
             [kind, id] if put => Update { kind: written_kind(kind)?, id: id_of(id)? },
+            ["Observation", id, "$filing"] if get => Filing { id: id_of(id)? },
             [kind, id, "_history"] if get => History { kind: kind_of(kind)?.name, id: id_of(id)? },
             [kind, id, "_history", version] if get => {
                 let version = version.parse().map_err(|_| Rejection::not_found())?;
@@ -97,7 +121,7 @@ impl Interaction {
     pub const fn word(&self) -> &'static str {
         match self {
             Capabilities => "capabilities",
-            Read { .. } => "read",
+            Read { .. } | Filing { .. } => "read",
             Vread { .. } => "vread",
             History { .. } => "history-instance",
             Create { .. } => "create",
@@ -118,6 +142,7 @@ impl Interaction {
             | Create { kind }
             | Update { kind, .. }
             | Search { kind } => kind,
+            Filing { .. } => "Observation",
             Capabilities | Bundle | ProcessMessage | Validate => "",
         }
     }
@@ -126,6 +151,7 @@ impl Interaction {
     pub fn entity(&self) -> String {
         match self {
             Read { kind, id } | History { kind, id } | Update { kind, id } => format!("{kind}/{id}"),
+            Filing { id } => format!("Observation/{id}"),
             Vread { kind, id, version } => format!("{kind}/{id}/_history/{version}"),
             _ => String::new(),
         }
@@ -139,6 +165,7 @@ impl Interaction {
             Read { .. } | Update { .. } => format!("/fhir/{kind}/{{id}}"),
             Vread { .. } => format!("/fhir/{kind}/{{id}}/_history/{{version}}"),
             History { .. } => format!("/fhir/{kind}/{{id}}/_history"),
+            Filing { .. } => "/fhir/Observation/{id}/$filing".into(),
             Create { .. } | Search { .. } => format!("/fhir/{kind}"),
             Bundle => "/fhir".into(),
             ProcessMessage => "/fhir/$process-message".into(),
@@ -151,7 +178,7 @@ impl Interaction {
         match self {
             Create { .. } => Action::C,
             Update { .. } => Action::U,
-            Read { .. } | Vread { .. } | History { .. } => Action::R,
+            Read { .. } | Vread { .. } | History { .. } | Filing { .. } => Action::R,
             Capabilities | Search { .. } | Bundle | ProcessMessage | Validate => Action::E,
         }
     }

@@ -11,6 +11,7 @@ pub mod collection;
 pub mod communication;
 pub mod dates;
 pub mod evaluation;
+pub mod filing;
 pub mod ids;
 pub mod index;
 pub mod ledger;

@@ -47,7 +47,8 @@ pub async fn attempt(letter: &Letter<'_>, now: Timestamp) -> (Came, bool) {
     let message = encoded.message.clone();
     if letter.may_be_sent {
         match letter.client.find_sent(&local_id(letter.submission), now).await {
-            Ok(Traced::Sent(_) | Traced::Several) => return (Came::Taken(message), false),
+            Ok(Traced::Sent(sent)) => return (Came::Taken(vec![message, sent.id]), false),
+            Ok(Traced::Several) => return (Came::Taken(vec![message]), false),
             Ok(Traced::Unknown) => {}
             Err(MeshError::Unreached) => return (Came::Unreached, false),
             // Not offered: the receiver knows the message by its id.
@@ -60,7 +61,8 @@ pub async fn attempt(letter: &Letter<'_>, now: Timestamp) -> (Came, bool) {
         Err(why) => return (Came::Refused(why.to_owned()), false),
     };
     match letter.client.send(&parcel, now).await {
-        Ok(_) => (Came::Taken(message), true),
+        // Acknowledgements name the message's own id, a REPORT names MESH's.
+        Ok(id) => (Came::Taken(vec![message, id]), true),
         Err(fault) => failed(&fault, message),
     }
 }
