@@ -126,7 +126,19 @@ async fn ledger(store: &Store, clock: &Clock) -> Ledger {
             break;
         }
     }
-    reckon(clock.now(), &Books { rows: &rows, holds: &holds, ignored: 0, referrals: &kept, whole: true })
+    let queues = store.outbox_counts("writeback:").await.unwrap().into_iter();
+    let recorded: Vec<(String, u64)> = queues.map(|(queue, count)| (queue["writeback:".len()..].to_owned(), count)).collect();
+    let filings = store.filing_counts().await.unwrap();
+    let books = Books {
+        rows: &rows,
+        holds: &holds,
+        ignored: &[],
+        recorded: &recorded,
+        filings: &filings,
+        referrals: &kept,
+        whole: true,
+    };
+    reckon(clock.now(), &books)
 }
 
 /// The ledger's states, of which an ended referral is open until its practice's system has it.
