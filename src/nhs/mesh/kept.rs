@@ -68,7 +68,10 @@ pub(super) async fn keep(
     };
     metrics::counter!("fingerpost_mesh_messages_total", "result" => result).increment(1);
     match meant {
-        Meant::Acknowledgement(acknowledgement) => {
+        Meant::Acknowledgement(mut acknowledgement) => {
+            if let Kind::Report(report) = &mail.envelope.kind {
+                acknowledgement.message = reported_on(gateway, report).await?;
+            }
             acknowledged(gateway, acknowledgement, commit).await?;
             Ok(Kept::Done)
         }
