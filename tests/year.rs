@@ -36,6 +36,8 @@ use truth::Truth;
 
 /// Referrals played where nothing else is asked for.
 const REFERRALS: u32 = 400;
+/// The queues of write-backs begin with this.
+const WRITEBACK: &str = "writeback:";
 /// A whole year: its referrals, and its contacts, at least.
 const WHOLE: u32 = 2_000;
 const CONTACTS_MIN: u64 = 15_000;
@@ -126,7 +128,13 @@ async fn ledger(store: &Store, clock: &Clock) -> Ledger {
             break;
         }
     }
-    reckon(clock.now(), &Books { rows: &rows, holds: &holds, ignored: 0, referrals: &kept, whole: true })
+    let counts = store.outbox_counts(WRITEBACK).await.unwrap().into_iter();
+    let of = |(queue, count): (String, u64)| (queue.strip_prefix(WRITEBACK).unwrap().to_owned(), count);
+    let recorded: Vec<(String, u64)> = counts.map(of).collect();
+    let filings = store.filing_counts().await.unwrap();
+    let (recorded, filings) = (&recorded, &filings);
+    let books = Books { rows: &rows, holds: &holds, ignored: &[], recorded, filings, referrals: &kept, whole: true };
+    reckon(clock.now(), &books)
 }
 
 /// The ledger's states, of which an ended referral is open until its practice's system has it.
