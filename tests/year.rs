@@ -36,6 +36,8 @@ use truth::Truth;
 
 /// Referrals played where nothing else is asked for.
 const REFERRALS: u32 = 400;
+/// The queues of write-backs begin with this.
+const WRITEBACK: &str = "writeback:";
 /// A whole year: its referrals, and its contacts, at least.
 const WHOLE: u32 = 2_000;
 const CONTACTS_MIN: u64 = 15_000;
@@ -126,18 +128,12 @@ async fn ledger(store: &Store, clock: &Clock) -> Ledger {
             break;
         }
     }
-    let queues = store.outbox_counts("writeback:").await.unwrap().into_iter();
-    let recorded: Vec<(String, u64)> = queues.map(|(queue, count)| (queue["writeback:".len()..].to_owned(), count)).collect();
+    let counts = store.outbox_counts(WRITEBACK).await.unwrap().into_iter();
+    let of = |(queue, count): (String, u64)| (queue.strip_prefix(WRITEBACK).unwrap().to_owned(), count);
+    let recorded: Vec<(String, u64)> = counts.map(of).collect();
     let filings = store.filing_counts().await.unwrap();
-    let books = Books {
-        rows: &rows,
-        holds: &holds,
-        ignored: &[],
-        recorded: &recorded,
-        filings: &filings,
-        referrals: &kept,
-        whole: true,
-    };
+    let (recorded, filings) = (&recorded, &filings);
+    let books = Books { rows: &rows, holds: &holds, ignored: &[], recorded, filings, referrals: &kept, whole: true };
     reckon(clock.now(), &books)
 }
 
