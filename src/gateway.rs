@@ -131,6 +131,26 @@ pub fn check(loaded: &Loaded) -> Vec<Fault> {
     faults
 }
 
+/// The place that a configuration names.
+///
+/// # Errors
+/// Every fault in its files.
+pub fn place(config: &Config, at: &dyn Fn(&str) -> At) -> Result<Place, Vec<Fault>> {
+    let (place, faults) = survey_place(config, at)?;
+    if faults.is_empty() { Ok(place) } else { Err(faults) }
+}
+
+/// The place that a folder describes, whatever configuration may name it.
+///
+/// # Errors
+/// Every fault in its files.
+pub fn place_of_folder(folder: &Path) -> Result<Place, Vec<Fault>> {
+    let fault = |text: String| vec![Fault { file: folder.display().to_string(), line: 0, text }];
+    let files = read_place(folder).map_err(fault)?;
+    let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    Place::load(&name.unwrap_or_default(), &files)
+}
+
 /// The fault that the bank holidays end soon: within 90 days working days would be miscounted.
 pub fn calendar_ends(config: &Config, now: jiff::Timestamp) -> Option<Fault> {
     let calendar = load_calendar(config).ok()?;

@@ -25,6 +25,7 @@ pub mod gateway;
 pub mod ledger;
 pub mod nhs;
 pub mod places;
+pub mod rehearsal;
 pub mod rejection;
 pub mod runners;
 pub mod telemetry;

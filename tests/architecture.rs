@@ -153,7 +153,7 @@ fn sql_stands_in_the_store_only() {
 #[test]
 fn pure_rooms_do_no_io_and_are_not_async() {
     for source in &sources() {
-        let pure = matches!(source.room(), "parsing" | "mapping" | "routing" | "fhir" | "ledger")
+        let pure = matches!(source.room(), "parsing" | "mapping" | "routing" | "fhir" | "ledger" | "rehearsal")
             || source.path == "src/audit/tree.rs";
         // The one place of the mappings that reads files, at start.
         if !pure || source.path == "src/mapping/builtin.rs" {

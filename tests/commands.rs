@@ -95,7 +95,7 @@ impl House {
 #[test]
 fn every_command_helps_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 20] = [
         &["check"],
         &["migrate"],
         &["map"],
@@ -105,6 +105,7 @@ fn every_command_helps_with_an_example() {
         &["held", "replay"],
         &["route"],
         &["route", "explain"],
+        &["route", "rehearse"],
         &["ledger"],
         &["serve"],
         &["token"],

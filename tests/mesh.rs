@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use fingerpost::clock::Clock;
 use fingerpost::fhir::ids::OdsCode;
+use fingerpost::intake::replay::{rehearse, replay};
 use fingerpost::nhs::mesh::inbox::{Inbox, Looked};
 use fingerpost::nhs::mesh::{Client, Kind, MeshError, Parcel, Refusal, Traced, sent};
 use fingerpost::referral::Gateway;
@@ -198,9 +199,11 @@ async fn every_message_is_kept_before_it_is_acknowledged() {
     send("A_STRANGE_WORKFLOW", b"Dear colleague").await;
     let large = send(ACK, &[b'x'; 30_000]).await;
     assert_eq!(inbox.look(&gateway).await, Ok(looked(1, 3, 0, 0)));
-    let holds = gateway.store.holds().await.unwrap();
-    let mut causes: Vec<_> = holds.iter().filter(|hold| hold.channel == "mesh").map(|hold| hold.cause).collect();
-    causes.sort();
+    let all = gateway.store.holds().await.unwrap();
+    // The acknowledgement answers nothing that was sent: write-back says so by a hold of its own.
+    assert_eq!(all.iter().filter(|hold| hold.channel == "writeback").count(), 1);
+    let holds: Vec<_> = all.iter().filter(|hold| hold.channel == "mesh").collect();
+    let causes: Vec<_> = holds.iter().map(|hold| hold.cause).collect();
     assert!([Cause::NotAReferral, Cause::Unreadable, Cause::Limit].iter().all(|cause| causes.contains(cause)));
     let letter = holds.iter().find(|hold| hold.cause == Cause::NotAReferral).unwrap();
     let kept = gateway.store.message(letter.replay.parse().unwrap()).await.unwrap().unwrap();
@@ -210,6 +213,28 @@ async fn every_message_is_kept_before_it_is_acknowledged() {
     assert_eq!(inbox.look(&gateway).await, Ok(looked(0, 0, 0, 0)), "and is not fetched again and again");
     let find = EntrySearch { interaction: Some("mesh-inbox".into()), count: 99, ..EntrySearch::default() };
     assert_eq!(gateway.store.find_entries(find).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_held_acknowledgement_can_be_replayed() {
+    let Some(sandbox) = mesh::start(&[]) else { return };
+    let (gateway, mut inbox, them) = house(&sandbox).await;
+    for body in [acknowledgement(1), b"Dear colleague".to_vec()] {
+        them.send(&parcel(GATEWAY, "A_STRANGE_WORKFLOW", &body), now()).await.unwrap();
+    }
+    assert_eq!(inbox.look(&gateway).await, Ok(looked(0, 2, 0, 0)));
+    let held = async || {
+        let holds = gateway.store.holds().await.unwrap();
+        holds.into_iter().filter(|hold| hold.channel == "mesh").collect::<Vec<_>>()
+    };
+    let mut said = Vec::new();
+    for hold in held().await {
+        let rehearsed = rehearse(&gateway, &hold).await.is_ok();
+        said.push((rehearsed, replay(&gateway, &hold).await.is_ok()));
+    }
+    said.sort_unstable();
+    assert_eq!(said, [(false, false), (true, true)]);
+    assert_eq!(held().await.len(), 1, "the letter is still held");
 }
 
 #[tokio::test]

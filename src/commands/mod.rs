@@ -23,6 +23,7 @@ mod open;
 mod out;
 mod places;
 mod progress;
+mod rehearse;
 mod route;
 mod serve;
 mod token;

@@ -1,4 +1,5 @@
-//! `fingerpost route`: why this pool, moving a referral by hand, clocks that ran out.
+//! `fingerpost route`: why this pool, what other rules would have said, moving a referral by hand,
+//! clocks that ran out.
 
 use clap::{Args, Subcommand};
 
@@ -38,6 +39,17 @@ enum What {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// What a proposed configuration would have done with the referrals that came: who would move
+    /// and why, how busy each pool would be, how long people would wait, and whom that falls on
+    #[command(
+        long_about = "Asks the stored decisions again of a proposed configuration (--config: a gateway's file or a \
+                      place's folder), in the order in which the referrals came, and shows who would move and why, \
+                      how busy each pool would be, how long people would wait for a first contact, and whom that \
+                      falls on. Nothing is stored or sent but the audit entry that records were read.",
+        after_help = "Example:\n  fingerpost route rehearse --config new/gateway.toml --running \
+                      /etc/fingerpost/gateway.toml --since 2026-01-01"
+    )]
+    Rehearse(super::rehearse::Rehearse),
     /// Clocks whose time for first contact has passed; with --all, every clock that runs
     #[command(after_help = "Example:\n  fingerpost route clocks --json")]
     Clocks {
@@ -51,6 +63,7 @@ impl Route {
     pub async fn run(self, options: &Options) -> Result<(), Failure> {
         match self.what {
             What::Explain { referral } => show(options, bare(&referral)).await,
+            What::Rehearse(rehearse) => rehearse.run(options).await,
             What::Move { referral, to, reason } => go(options, bare(&referral), &to, &reason).await,
             What::Clocks { all } => clocks(options, all).await,
         }

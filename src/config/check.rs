@@ -208,6 +208,9 @@ impl Check<'_> {
             let paired = matches!(route.as_str(), "file-record" | "hl7v2");
             let lacking = match route.as_str() {
                 "fhir" if practice.base_url.is_empty() => Some(("base_url", "the route fhir needs one")),
+                "update-record" | "send-document" if self.config.mesh.url.is_empty() => {
+                    Some(("mesh.url", "it goes by MESH, which is off"))
+                }
                 _ if paired && practice.pairing_file.is_empty() => {
                     Some(("pairing_file", "this route needs a pairing with the practice's supplier"))
                 }

@@ -112,7 +112,7 @@ pub fn decide(config: &Delivery, tries_before: u32, verdict: Verdict, now: Times
 }
 
 /// Doubles from `retry_first_ms` up to `retry_max_ms`; between half and all of that, by chance.
-fn backoff(config: &Delivery, tries_before: u32, chance: f64) -> Duration {
+pub fn backoff(config: &Delivery, tries_before: u32, chance: f64) -> Duration {
     let doubled = config.retry_first_ms.saturating_mul(1_u64.checked_shl(tries_before).unwrap_or(u64::MAX));
     let whole = Duration::from_millis(doubled.min(config.retry_max_ms));
     whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)

@@ -1,7 +1,8 @@
 //! Leg 7: committed outbox rows to whoever subscribed; tried again, given up visibly.
 //!
 //! - `rows`: what must leave, to whom, under which key. Pure.
-//! - `runner`: the loop, shared with `writeback`; `attempt`: one try's verdict.
+//! - `runner`: the loops, shared with `writeback`; `breaker`: who is let rest; `attempt`: one try's
+//!   verdict.
 //! - `webhook`, `signature`, `reach`, `contents`: a configured receiver.
 //!
 //! A receiver has its own queue, so a dead one holds only its own rows; order is kept per episode.
@@ -10,6 +11,7 @@
 //! Not here: FHIR Subscription resources; receivers are configured.
 
 pub mod attempt;
+pub mod breaker;
 pub mod contents;
 pub mod reach;
 mod rows;

@@ -3,8 +3,8 @@
 //!
 //! `webhook-id` is the outbox row's id: the receiver that has seen it answers 2xx and does nothing.
 
-use super::attempt::{Answer, Verdict, by_status};
-use super::runner::{Letter, Receiver, Unready};
+use super::attempt::{self, Verdict};
+use super::runner::{self, Letter, Receiver, Tried, Unready};
 use super::signature::Secret;
 use super::{contents, reach};
 use crate::audit;
@@ -12,7 +12,7 @@ use crate::config;
 use crate::fhir::collection::collection;
 use crate::referral::Gateway;
 use crate::store::StoreError;
-use crate::store::commit::{Commit, OutboxRow};
+use crate::store::commit::{Claimed, Commit, OutboxRow, Sent};
 
 /// One receiver as configured, or what is wrong with its configuration.
 pub struct Webhook {
@@ -86,18 +86,18 @@ impl Receiver for Webhook {
     const KIND: audit::Kind = audit::Kind::Delivery;
     const INTERACTION: &'static str = "deliver";
 
-    async fn letter(&self, gateway: &Gateway, row: &OutboxRow) -> Result<Letter, Unready> {
-        match &self.ready {
-            Ok(ready) => ready.letter(gateway, row).await,
+    type Came = Verdict;
+
+    async fn attempt(&self, gateway: &Gateway, claimed: &Claimed) -> Tried<Verdict> {
+        let letter = match &self.ready {
+            Ok(ready) => ready.letter(gateway, &claimed.row).await,
             Err(why) => Err(why.clone()),
-        }
+        };
+        runner::exchange(gateway, letter).await
     }
 
-    fn judge(&self, _row: &OutboxRow, answer: &Answer) -> Verdict {
-        by_status(answer)
-    }
-
-    async fn settle(&self, _gateway: &Gateway, _row: &OutboxRow) -> Result<Commit, StoreError> {
-        Ok(Commit::default())
+    async fn settle(&self, gateway: &Gateway, claimed: &Claimed, came: &Verdict) -> Result<(Sent, Commit), StoreError> {
+        let (config, now) = (&gateway.config.delivery, gateway.clock.now());
+        Ok((attempt::decide(config, claimed.attempts, came.clone(), now, fastrand::f64()), Commit::default()))
     }
 }

@@ -25,6 +25,10 @@ use super::ids::{NHS_NUMBER, ODS};
 
 /// The system of the gateway's own identifiers of filed entries.
 pub const OUTCOME: &str = "https://fingerpost.dev/id/outcome";
+/// The system of the idempotency key of one filing: one version of an entry.
+pub const WRITE_BACK: &str = "https://fingerpost.dev/id/write-back";
+/// What the systems of practices' own codes begin with, where nobody gave them one.
+const LOCAL_CODE: &str = "https://fingerpost.dev/CodeSystem/practice-system";
 const PROFILE: &str = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-Observation";
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
 const UCUM: &str = "http://unitsofmeasure.org";
@@ -132,6 +136,34 @@ pub fn component(code: (&str, &str, &str), digits: &str) -> Value {
         "code": {"coding": [{"system": system, "code": code, "display": display}], "text": display},
         "valueQuantity": score(digits),
     })
+}
+
+/// Puts the idempotency key of a filing into an entry that leaves: in its identifiers, where it is
+/// searched for, and in its text, for systems that keep nothing else.
+pub fn keyed(entry: &mut Value, key: &str) {
+    if let Some(identifiers) = entry["identifier"].as_array_mut() {
+        identifiers.push(json!({"system": WRITE_BACK, "value": key}));
+    } else {
+        entry["identifier"] = json!([{"system": WRITE_BACK, "value": key}]);
+    }
+    let words = format!("Reference {key}.");
+    match entry["note"].as_array_mut().and_then(|notes| notes.last_mut()) {
+        Some(note) => note["text"] = json!(format!("{} {words}", note["text"].as_str().unwrap_or("").trim_end())),
+        None => entry["note"] = json!([{"text": words}]),
+    }
+}
+
+/// Puts a code of the practice system's own dictionary before the entry's codings.
+pub fn localised(entry: &mut Value, scheme: &str, code: &str) {
+    let system = match scheme {
+        "READ2" => "http://read.info/readv2".to_owned(),
+        "CTV3" => "http://read.info/ctv3".to_owned(),
+        other if other.contains(':') => other.to_owned(),
+        other => format!("{LOCAL_CODE}/{other}"),
+    };
+    if let Some(codings) = entry["code"]["coding"].as_array_mut() {
+        codings.insert(0, json!({"system": system, "code": code}));
+    }
 }
 
 /// What a sender's Observation must have, put in where it is absent: the gateway's identifier,

@@ -52,7 +52,7 @@ pub(crate) struct Routed {
 #[derive(Debug)]
 pub(crate) enum Chosen {
     /// Decided now.
-    Now(Decision),
+    Now(Box<Decision>),
     /// The referral's Task is with this pool.
     Before(String),
 }
@@ -253,7 +253,7 @@ pub(super) async fn route(gateway: &Gateway, received: &Received, matched: Match
     let loads = gateway.caseloads.at(&gateway.store, received.at).await?;
     let decision = routing::route(&gateway.place(), &loads, input);
     gateway.caseloads.add(&decision);
-    Ok(Routed { matched, pool: Chosen::Now(decision) })
+    Ok(Routed { matched, pool: Chosen::Now(Box::new(decision)) })
 }
 
 /// All that the referral, its sender and the person's earlier episode say to routing.

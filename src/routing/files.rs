@@ -23,25 +23,20 @@ pub const OPTIONAL: [&str; 2] = ["absences.csv", "venues.csv"];
 /// A place compiled in: its name, and its files with their names.
 type Shipped = (&'static str, &'static [(&'static str, &'static str)]);
 
-/// A file that is compiled in, with its name.
-macro_rules! file {
-    ($place:literal, $name:literal) => {
-        ($name, include_str!(concat!("../../config/", $place, "/", $name)))
+/// A place that is compiled in: its name, and the files that it has.
+macro_rules! shipped {
+    ($place:literal: $($name:literal)*) => {
+        ($place, &[$(($name, include_str!(concat!("../../config/", $place, "/", $name)))),*])
     };
 }
 
 /// The places compiled in.
-const SHIPPED: &[Shipped] = &[(
-    "sefton",
-    &[
-        file!("sefton", "place.toml"),
-        file!("sefton", "networks.csv"),
-        file!("sefton", "practices.csv"),
-        file!("sefton", "pools.csv"),
-        file!("sefton", "workers.csv"),
-        file!("sefton", "routing.toml"),
-    ],
-)];
+const SHIPPED: &[Shipped] = &[
+    shipped!("sefton": "place.toml" "networks.csv" "practices.csv" "pools.csv" "workers.csv" "routing.toml"),
+    shipped!("norfolk": "place.toml" "networks.csv" "practices.csv" "pools.csv" "workers.csv" "routing.toml"),
+    shipped!("leeds": "place.toml" "networks.csv" "practices.csv" "pools.csv" "workers.csv" "venues.csv" "routing.toml"),
+    shipped!("lincolnshire": "place.toml" "networks.csv" "practices.csv" "pools.csv" "workers.csv" "routing.toml"),
+];
 
 /// The texts of a place's files, and how to name them in faults.
 #[derive(Debug, Clone)]

@@ -140,6 +140,11 @@ impl Day {
         Self::ALL.into_iter().find(|day| day.code() == code)
     }
 
+    /// The day of a date.
+    pub fn of(date: Date) -> Self {
+        Self::ALL[date.weekday().to_monday_zero_offset().unsigned_abs() as usize % Self::ALL.len()]
+    }
+
     /// FHIR's code, `mon`.
     pub fn code(self) -> &'static str {
         ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][self as usize]

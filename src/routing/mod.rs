@@ -29,7 +29,7 @@ pub use engine::route;
 pub use input::{ByHand, Day, Decision, Loads, RouteInput, Sex, Source};
 pub use overlay::Overlay;
 pub use people::{Absence, Shift, Venue, Worker};
-pub use place::{Capacity, Desk, Network, Place, PlaceFiles, Pool, Practice, Serves};
+pub use place::{Capacity, Desk, Equity, Network, Place, PlaceFiles, Pool, Practice, Serves};
 pub use rows::Period;
 pub use rules::{Own, RULE_KEYS, Rule, To, When};
 

@@ -34,6 +34,8 @@ pub struct Place {
     pub unallocated: Desk,
     /// The year's figures.
     pub capacity: Capacity,
+    /// What rehearsals tell about fairness.
+    pub equity: Equity,
     /// True when the rules may ask for the outward part of the postcode.
     pub districts: bool,
     /// Reminders, escalation and return.
@@ -64,6 +66,23 @@ pub struct Capacity {
     pub yearly_per_fte: u32,
     /// Weeks.
     pub weeks_open: u32,
+    /// Fewest contacts that a person has, for rehearsals; the national guidance's where not said.
+    pub contacts_min: u32,
+    /// Most contacts.
+    pub contacts_max: u32,
+}
+
+/// What rehearsals tell about fairness.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Equity {
+    /// A file of postcodes and their 2021 LSOAs; empty: no deciles.
+    pub postcode_file: String,
+    /// A file of LSOAs and their deciles of deprivation.
+    pub decile_file: String,
+    /// The release of the deciles, such as `IoD 2025`.
+    pub release: String,
+    /// Groups smaller than this are hidden; 0: not said.
+    pub hide_below: u32,
 }
 
 impl Capacity {

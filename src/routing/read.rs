@@ -3,7 +3,7 @@
 use super::clocks::Clocks;
 use super::input::Sex;
 use super::people::{Absence, Venue, Worker, shifts};
-use super::place::{Capacity, Desk, Network, Place, PlaceFiles, Pool, Practice, Serves, Tables};
+use super::place::{Capacity, Desk, Equity, Network, Place, PlaceFiles, Pool, Practice, Serves, Tables};
 use super::rows::{Row, Rows};
 use crate::config::Fault;
 use crate::config::settings::{self, Key, Setting};
@@ -12,6 +12,8 @@ use crate::fhir::ids::OdsCode;
 
 /// The most open episodes that a pool's hard limit may say.
 const LIMIT_MAX: u32 = 100_000;
+/// Contacts with a person, fewest and most, by the national guidance for link workers.
+const CONTACTS: (u32, u32) = (6, 12);
 /// The most working days to a first contact.
 const FIRST_CONTACT_DAYS_MAX: u32 = 250;
 
@@ -26,6 +28,12 @@ pub const PLACE_KEYS: &[Key] = &[
     key("districts", Shape::Flag, false),
     key("capacity.yearly_per_fte", Shape::Whole(1, 10_000), true),
     key("capacity.weeks_open", Shape::Whole(1, 52), true),
+    key("capacity.contacts_min", Shape::Whole(1, 100), false),
+    key("capacity.contacts_max", Shape::Whole(1, 100), false),
+    key("equity.postcode_file", Shape::Name, false),
+    key("equity.decile_file", Shape::Name, false),
+    key("equity.release", Shape::Name, false),
+    key("equity.hide_below", Shape::Whole(2, 1000), false),
     key("clocks.reminder_percent", Shape::Whole(1, 99), false),
     key("clocks.escalate_after_days", Shape::Whole(1, 250), false),
     key("clocks.return_after_days", Shape::Whole(0, 250), false),
@@ -69,6 +77,7 @@ fn from_settings(good: &[Setting]) -> Place {
     let text = |path: &str| value(path).and_then(toml::Value::as_str).unwrap_or("").to_owned();
     let number =
         |path: &str| value(path).and_then(toml::Value::as_integer).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let given = |path: &str, otherwise: u32| if value(path).is_some() { number(path) } else { otherwise };
     let desk = |section: &str, key: &str| Desk {
         key: key.to_owned(),
         pool: text(&format!("{section}.pool")),
@@ -87,14 +96,21 @@ fn from_settings(good: &[Setting]) -> Place {
         capacity: Capacity {
             yearly_per_fte: number("capacity.yearly_per_fte"),
             weeks_open: number("capacity.weeks_open"),
+            contacts_min: given("capacity.contacts_min", CONTACTS.0),
+            contacts_max: given("capacity.contacts_max", CONTACTS.1),
+        },
+        equity: Equity {
+            postcode_file: text("equity.postcode_file"),
+            decile_file: text("equity.decile_file"),
+            release: text("equity.release"),
+            hide_below: number("equity.hide_below"),
         },
         clocks: {
-            let set = |path: &str, or: u32| if setting(path).is_some() { number(path) } else { or };
             let usual = Clocks::default();
             Clocks {
-                reminder_percent: set("clocks.reminder_percent", usual.reminder_percent),
-                escalate_after_days: set("clocks.escalate_after_days", usual.escalate_after_days),
-                return_after_days: set("clocks.return_after_days", usual.return_after_days),
+                reminder_percent: given("clocks.reminder_percent", usual.reminder_percent),
+                escalate_after_days: given("clocks.escalate_after_days", usual.escalate_after_days),
+                return_after_days: given("clocks.return_after_days", usual.return_after_days),
             }
         },
         districts: value("districts").and_then(toml::Value::as_bool).unwrap_or(false),

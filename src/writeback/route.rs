@@ -1,9 +1,11 @@
-//! How outcomes reach one practice's system, chosen per practice in `[[writeback.practices]]`.
+//! The ways into one practice's record, as `[[writeback.practices]]` has them, in order:
 //!
-//! `fhir`: a FHIR R4 endpoint of the practice system. The national routes (GP Connect Update
-//! Record over MESH, IM1, the EMIS Partner API) are further arms of [`Route`].
+//! - `fhir`: a FHIR R4 endpoint of the practice's system;
+//! - `update-record`, `send-document`: GP Connect messages over MESH;
+//! - `file-record` (EMIS FileRecord), `hl7v2` (ORU^R01): files laid in a folder of the supplier's
+//!   interface, by atomic rename; both need a pairing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Config, PracticeSystem};
 use crate::delivery::reach;
@@ -19,19 +21,39 @@ pub enum Route {
         /// A bearer token, where the system wants one.
         token: Option<String>,
     },
+    /// A GP Connect message over MESH.
+    Mesh {
+        /// The practice's mailbox; `None`: routed by patient.
+        mailbox: Option<String>,
+        /// True for Send Document, false for Update Record.
+        document: bool,
+    },
+    /// A file in a folder.
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// True for HL7 v2, false for FileRecord.
+        hl7v2: bool,
+    },
 }
 
 impl Route {
-    /// The route of a practice.
+    /// The route of that word for a practice.
     ///
     /// # Errors
     /// In words: what a person must configure.
-    pub fn of(config: &Config, practice: &str) -> Result<Self, String> {
+    pub fn of(config: &Config, practice: &str, word: &str) -> Result<Self, String> {
         let system = config.writeback.practices.iter().find(|system| system.ods.as_str() == practice);
-        let system = system.ok_or_else(|| format!("needs a person: practice {practice} has no write-back route"))?;
-        match system.routes.first().map(String::as_str) {
-            Some("fhir") => fhir(config, system),
-            other => Err(format!("needs a person: practice {practice} has the unknown route {other:?}")),
+        let system = system.ok_or_else(|| format!("practice {practice} has no write-back route"))?;
+        let refused = |why: String| format!("practice {practice}, route {word}: {why}");
+        match word {
+            "fhir" => fhir(config, system).map_err(refused),
+            "update-record" | "send-document" => Ok(Self::Mesh {
+                mailbox: Some(system.mailbox.clone()).filter(|mailbox| !mailbox.is_empty()),
+                document: word == "send-document",
+            }),
+            "file-record" | "hl7v2" => folder(system, word == "hl7v2").map_err(refused),
+            _ => Err(refused("there is no such route".to_owned())),
         }
     }
 
@@ -43,15 +65,27 @@ impl Route {
 }
 
 fn fhir(config: &Config, system: &PracticeSystem) -> Result<Route, String> {
-    let refused = |why: String| format!("needs a person: practice {}: {why}", system.ods);
-    let url = reach::check(config, &system.base_url).map_err(refused)?;
+    let url = reach::check(config, &system.base_url)?;
     let token = match system.token_file.as_str() {
         "" => None,
         file => Some(
             std::fs::read_to_string(Path::new(file))
                 .map(|text| text.trim().to_owned())
-                .map_err(|_| refused("its token_file cannot be read".to_owned()))?,
+                .map_err(|_| "its token_file cannot be read".to_owned())?,
         ),
     };
     Ok(Route::Fhir { base: url.as_str().trim_end_matches('/').to_owned(), token })
+}
+
+fn folder(system: &PracticeSystem, hl7v2: bool) -> Result<Route, String> {
+    if system.pairing_file.is_empty() {
+        return Err("a pairing with the practice's supplier is needed, and no pairing_file is configured".to_owned());
+    }
+    if std::fs::metadata(&system.pairing_file).is_err() {
+        return Err("its pairing_file cannot be read".to_owned());
+    }
+    if system.folder.is_empty() {
+        return Err("no folder is configured".to_owned());
+    }
+    Ok(Route::Folder { folder: PathBuf::from(&system.folder), hl7v2 })
 }

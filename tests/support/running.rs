@@ -49,6 +49,11 @@ impl Reply {
 
 /// Starts a development gateway, its configuration changed by `change`.
 pub async fn start(change: impl FnOnce(&mut Config)) -> Running {
+    start_at(Clock::System, change).await
+}
+
+/// As [`start`], by a clock that the test may move.
+pub async fn start_at(clock: Clock, change: impl FnOnce(&mut Config)) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::development(dir.path());
     config.delivery.receivers.clear();
@@ -56,7 +61,7 @@ pub async fn start(change: impl FnOnce(&mut Config)) -> Running {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     config.serve.base_url = base.clone();
-    let gateway = Gateway::open_or_create(config, Clock::System).await.unwrap();
+    let gateway = Gateway::open_or_create(config, clock).await.unwrap();
     let router = fingerpost::api::router(gateway.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
     Running { gateway, base, dir, http: reqwest::Client::new() }

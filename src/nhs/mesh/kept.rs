@@ -212,26 +212,31 @@ fn entry(gateway: &Gateway, envelope: &Envelope, meant: &Meant, at: Timestamp) -
         ),
         Meant::Hold(cause, _) => (audit::Kind::Intake, audit::Outcome::MinorFailure, format!("held: {}", cause.word())),
     };
+    audit::Entry { kind, outcome, request: envelope.id.clone(), detail, ..blank(gateway, "gateway", "mesh-inbox", at) }
+}
+
+/// An entry of `client` that touches no resource.
+fn blank(gateway: &Gateway, client: &str, interaction: &str, at: Timestamp) -> audit::Entry {
     audit::Entry {
         id: Uuid::new_v4(),
         at,
-        kind,
-        interaction: "mesh-inbox".to_owned(),
+        kind: audit::Kind::Operation,
+        interaction: interaction.to_owned(),
         action: audit::Action::C,
-        outcome,
+        outcome: audit::Outcome::Success,
         agent: audit::Agent {
-            client: "gateway".to_owned(),
+            client: client.to_owned(),
             ods: gateway.config.gateway.ods.to_string(),
-            role: "gateway".to_owned(),
+            role: if client == "operator" { "ops".to_owned() } else { "gateway".to_owned() },
             user: String::new(),
             address: String::new(),
         },
         purpose: "TREAT".to_owned(),
-        request: envelope.id.clone(),
+        request: String::new(),
         entities: Vec::new(),
         patients: Vec::new(),
         query: String::new(),
-        detail,
+        detail: String::new(),
     }
 }
 
@@ -241,8 +246,15 @@ fn entry(gateway: &Gateway, envelope: &Envelope, meant: &Meant, at: Timestamp) -
 /// Nothing was kept, it still cannot be read, or the store failed.
 pub async fn replay(gateway: &Gateway, hold: &Hold) -> Result<String, Rejection> {
     let parsed = again(gateway, hold).await?;
-    let acknowledgement = acknowledgement(parsed, gateway.clock.now());
-    let also = Commit { released: vec![hold.id], ..Commit::default() };
+    let now = gateway.clock.now();
+    let entry = audit::Entry {
+        action: audit::Action::E,
+        request: hold.replay.clone(),
+        detail: format!("a held message was taken as an acknowledgement: {}", hold.cause.word()),
+        ..blank(gateway, "operator", "replay", now)
+    };
+    let also = Commit { released: vec![hold.id], audit: vec![entry], ..Commit::default() };
+    let acknowledgement = acknowledgement(parsed, now);
     acknowledged(gateway, acknowledgement, also).await?;
     Ok("taken as an acknowledgement".to_owned())
 }
@@ -261,4 +273,50 @@ async fn again(gateway: &Gateway, hold: &Hold) -> Result<response::ParsedRespons
     let id: Uuid = hold.replay.parse().map_err(|_| nothing())?;
     let message = gateway.store.message(id).await?.ok_or_else(nothing)?;
     response::parse(&message.bytes).map_err(|why| Rejection::bad_request(IssueType::Structure, why.to_string()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn meant_by(kind: Kind, workflow: &str, bytes: &'static [u8], damaged: bool) -> Meant {
+        let envelope = Envelope {
+            id: "20200529155357895317_3573F8".into(),
+            kind,
+            workflow: workflow.into(),
+            from: "X26ABC2".into(),
+            content_type: String::new(),
+            chunks: 1,
+        };
+        meant(&Mail { envelope, bytes: bytes.into(), damaged }, Timestamp::UNIX_EPOCH)
+    }
+
+    fn report(linked: &str, code: &str) -> Meant {
+        let report = Report { linked: linked.into(), local: "FPG01".into(), code: code.into() };
+        meant_by(Kind::Report(report), "GPCONNECT_UPDATE_RECORD", b"", false)
+    }
+
+    #[test]
+    fn a_report_is_the_carriers_no_to_the_message_that_it_names() {
+        let Meant::Acknowledgement(ack) = report("20200529155357895317_000001", "14") else { panic!("it is one") };
+        assert_eq!(
+            (ack.message.as_str(), ack.id.as_str()),
+            ("20200529155357895317_000001", "20200529155357895317_3573F8")
+        );
+        assert_eq!((ack.stage, ack.verdict), (Stage::Carrier, Verdict::Refused));
+        assert_eq!(ack.codes, [("14".to_owned(), "it was not collected in 5 days".to_owned())]);
+        assert!(matches!(report("", "14"), Meant::Hold(Cause::Unreadable, _)));
+    }
+
+    #[test]
+    fn all_else_is_held_with_its_cause() {
+        let cause = |meant| if let Meant::Hold(cause, _) = meant { cause } else { panic!("held") };
+        let ack = "GPCONNECT_UPDATE_RECORD_ACK";
+        assert_eq!(cause(meant_by(Kind::Data, ack, b"{}", false)), Cause::Unreadable);
+        assert_eq!(cause(meant_by(Kind::Data, ack, b"", false)), Cause::Unreadable);
+        assert_eq!(cause(meant_by(Kind::Data, ack, b"{}", true)), Cause::Unreadable);
+        assert_eq!(cause(meant_by(Kind::Data, "", b"Dear colleague", false)), Cause::NotAReferral);
+        assert_eq!(cause(meant_by(Kind::Unknown, ack, b"", false)), Cause::Unreadable);
+    }
 }

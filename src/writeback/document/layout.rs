@@ -15,7 +15,7 @@ const HEADING_SIZE: f32 = 13.0;
 const TEXT_SIZE: f32 = 11.0;
 const LEADING: f32 = 1.35;
 const LABEL_WIDTH: f32 = 96.0;
-const CUT: &str = "The rest is left out: the document is too long. See the HTML attachment.";
+const CUT: &str = "The rest is left out: the document is too long.";
 
 /// What a line is, for assistive technology.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,5 +135,37 @@ impl Sheet {
         }
         self.pages.push(Vec::new());
         self.y = PAGE.1 - MARGIN;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(words: usize) -> Document {
+        let section =
+            Section { heading: "Outcome", lines: vec![("Notes", "word ".repeat(words)), ("", "End.".into())] };
+        Document { title: "Title".into(), sections: vec![section], foot: String::new() }
+    }
+
+    #[test]
+    fn every_line_is_inside_its_page_and_in_order() {
+        let pages = pages(&document(5_000));
+        assert!(pages.len() > 3 && pages.len() < PAGES_MAX);
+        for page in &pages {
+            let lines: Vec<&Line> = page.iter().flat_map(|block| &block.lines).collect();
+            assert!(lines.iter().all(|line| line.y >= MARGIN - TEXT_SIZE && line.y <= PAGE.1 - MARGIN));
+            assert!(lines.windows(2).all(|pair| pair[0].y >= pair[1].y));
+        }
+        let last = pages.last().and_then(|page| page.last());
+        assert_eq!(last.map(|block| block.lines[0].text.as_str()), Some("End."));
+    }
+
+    #[test]
+    fn a_document_without_end_is_cut_and_says_so() {
+        let pages = pages(&document(100_000));
+        assert_eq!(pages.len(), PAGES_MAX);
+        let last = pages.last().and_then(|page| page.last());
+        assert_eq!(last.map(|block| block.lines[0].text.as_str()), Some(CUT));
     }
 }

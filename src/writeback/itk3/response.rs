@@ -52,7 +52,7 @@ pub fn parse(bytes: &[u8]) -> Result<ParsedResponse, Unreadable> {
     if header.text("event/code") != EVENT {
         return Err(lacks("an event that is not ITK008M"));
     }
-    let answers = bare(header.text("response/identifier"));
+    let answers = canonical(header.text("response/identifier"));
     if answers.is_empty() || header.text("id").is_empty() {
         return Err(lacks("no id, or no response.identifier"));
     }
@@ -64,12 +64,18 @@ pub fn parse(bytes: &[u8]) -> Result<ParsedResponse, Unreadable> {
         _ => return Err(lacks("no response.code of ok, transient-error or fatal-error")),
     };
     Ok(ParsedResponse {
-        id: bare(header.text("id")).to_owned(),
-        answers: answers.to_owned(),
+        id: canonical(header.text("id")),
+        answers,
         stage: stage(&codes),
         verdict: verdict(said, &codes),
         codes,
     })
+}
+
+/// An id as it was sent: systems give UUIDs back in capitals, or with `urn:uuid:`.
+fn canonical(id: &str) -> String {
+    let id = bare(id.trim());
+    Uuid::parse_str(id).map_or_else(|_| id.to_owned(), |uuid| uuid.to_string())
 }
 
 fn lacks(what: &str) -> Unreadable {
@@ -276,6 +282,12 @@ mod tests {
         let read = parse(json.to_string().as_bytes()).unwrap();
         assert_eq!((read.answers.as_str(), read.verdict, read.stage), ("m-1", Verdict::Refused, Stage::Infrastructure));
         assert_eq!(read.codes, [("RC002".to_owned(), "No such patient".to_owned())]);
+    }
+
+    #[test]
+    fn an_id_in_capitals_is_the_same_id() {
+        let capitals = round_bytes().replace(ANSWERED, &format!(" urn:uuid:{} ", ANSWERED.to_uppercase()));
+        assert_eq!(parse(capitals.as_bytes()).map(|read| read.answers).as_deref(), Ok(ANSWERED));
     }
 
     #[test]

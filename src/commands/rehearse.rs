@@ -1,0 +1,148 @@
+//! `fingerpost route rehearse`: what a proposed configuration would have done with past referrals.
+//!
+//! Stores and sends nothing, but for one thing: people's records are read, so an audit entry is
+//! made durable before anything is shown.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::civil::Date;
+
+use super::{Failure, Options, open, out};
+use crate::audit::Action;
+use crate::config::settings::At;
+use crate::config::{Config, Fault, Loaded};
+use crate::gateway::{self, store_path};
+use crate::referral::Gateway;
+use crate::rehearsal::{Plan, Report, SEED, rehearse, shown};
+use crate::routing::{Place, PlaceFiles};
+
+mod past;
+
+/// What is asked for.
+#[derive(Debug, Args)]
+pub struct Rehearse {
+    /// Ask again only the referrals received on this day (England) or later
+    #[arg(long, value_name = "DATE")]
+    since: Option<Date>,
+    /// The configuration in force: its store is read, and its place is compared with. Without it the
+    /// store is the one that --config names (a folder names none: the defaults and the environment)
+    #[arg(long, value_name = "FILE")]
+    running: Option<PathBuf>,
+    /// The seed of the simulation's draws: the same seed gives the same report
+    #[arg(long, default_value_t = SEED)]
+    seed: u64,
+}
+
+impl Rehearse {
+    pub async fn run(self, options: &Options) -> Result<(), Failure> {
+        let proposed = Proposed::read(options.config.as_deref())?;
+        let running = self.running(proposed.config.as_ref())?;
+        let config = running.as_ref().or(proposed.config.as_ref()).cloned().map_or_else(defaults, Ok)?;
+        let gateway = opened(config).await?;
+        let read = past::read(&gateway, &proposed.place).await?;
+        let in_force = self.in_force(running.as_ref(), &gateway, &proposed.place, &read);
+        let plan = Plan {
+            old: in_force.as_ref(),
+            new: &proposed.place,
+            since: self.since,
+            measured: read.measured,
+            seed: self.seed,
+            deprivation: &read.deprivation,
+        };
+        let report = rehearse(&plan, &read.past);
+        let mut entry = open::entry(&gateway, "route-rehearse", Action::R);
+        entry.detail = format!(
+            "{} referrals asked again of place files {}, {} would move",
+            report.asked,
+            report.version,
+            report.moved.len()
+        );
+        open::record(&gateway, entry).await?;
+        tell(&report, options.json);
+        gateway.store.close().await;
+        Ok(())
+    }
+
+    /// The configuration in force, where it is named.
+    fn running(&self, proposed: Option<&Config>) -> Result<Option<Config>, Failure> {
+        match &self.running {
+            Some(file) => Ok(Some(Config::load(Some(file), &open::environment())?)),
+            None if proposed.is_none() => Ok(Some(defaults()?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The place in force: the named one's; or else the proposed or a compiled-in one, when it made
+    /// the latest decision.
+    fn in_force(
+        &self,
+        running: Option<&Config>,
+        gateway: &Gateway,
+        proposed: &Place,
+        read: &past::Read,
+    ) -> Option<Place> {
+        if self.running.is_some() && running.is_some() {
+            return Some((*gateway.place()).clone());
+        }
+        let latest = read.past.iter().filter(|past| past.decision.by_hand.is_none()).max_by_key(|past| past.at)?;
+        let version = &latest.decision.version;
+        let here = gateway.place();
+        let mut shipped = PlaceFiles::shipped_names().into_iter().filter_map(|name| {
+            let files = PlaceFiles::shipped(name).filter(|files| files.version() == *version)?;
+            Place::load(name, &files).ok()
+        });
+        [proposed, &here].into_iter().find(|place| place.version == *version).cloned().or_else(|| shipped.next())
+    }
+}
+
+fn defaults() -> Result<Config, Failure> {
+    Ok(Config::load(None, &open::environment())?)
+}
+
+/// What `--config` proposes: a gateway's configuration file with its place, or a place's folder.
+struct Proposed {
+    place: Place,
+    config: Option<Config>,
+}
+
+impl Proposed {
+    fn read(path: Option<&Path>) -> Result<Self, Failure> {
+        let env = open::environment();
+        match path {
+            Some(folder) if folder.is_dir() => Ok(Self { place: gateway::place_of_folder(folder)?, config: None }),
+            file => {
+                let (loaded, mut faults) = Config::survey(file, &env);
+                faults.extend(loaded.iter().flat_map(gateway::check));
+                settled(faults)?;
+                let loaded = loaded.ok_or_else(|| Failure::usage("the configuration cannot be read"))?;
+                let Loaded { config, .. } = &loaded;
+                let place = gateway::place(config, &|path: &str| -> At { loaded.at(path) })?;
+                Ok(Self { place, config: Some(loaded.config) })
+            }
+        }
+    }
+}
+
+fn settled(mut faults: Vec<Fault>) -> Result<(), Failure> {
+    faults.sort();
+    faults.dedup();
+    if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+}
+
+/// The gateway on its store as it is: none is made, none is upgraded.
+async fn opened(config: Config) -> Result<Gateway, Failure> {
+    crate::telemetry::start(&config.log);
+    if let Some(path) = store_path(&config).filter(|path| !path.exists()) {
+        return Err(Failure::environment(format!("there is no store at {}: name it with --running", path.display())));
+    }
+    Ok(Gateway::open(config).await?)
+}
+
+fn tell(report: &Report, json: bool) {
+    if json {
+        out::json(report);
+    } else {
+        out::say(shown(report, &out::table));
+    }
+}

@@ -1,0 +1,111 @@
+//! Whom a proposal falls on: the share moved and the wait of each group, with small numbers hidden.
+//!
+//! Groups are compared one characteristic at a time. Ethnic categories are the NHS Data
+//! Dictionary's; `Z` (the person did not wish to say) and `99` (nobody asked) are two groups.
+//! <https://www.datadictionary.nhs.uk/data_elements/ethnic_category.html>
+
+use std::collections::BTreeMap;
+
+use super::replay::Replayed;
+use super::report::{Equity, Group};
+use super::suppress::{cover, hide};
+use super::waits::{Spread, Wait};
+
+/// What is known of a person for this; nothing that names them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Person {
+    /// Age in years at the referral.
+    pub age: Option<u8>,
+    /// FHIR's administrative gender.
+    pub sex: Option<String>,
+    /// Ethnic category code; `None`: not recorded, which counts as `99`.
+    pub ethnicity: Option<String>,
+    /// ISO 639 code; `None`: not recorded.
+    pub language: Option<String>,
+    /// Decile of deprivation, 1 the most deprived; `None` for withheld and unknown addresses.
+    pub decile: Option<u8>,
+}
+
+/// First year of age of each band after the first.
+const BANDS: [u8; 7] = [18, 25, 35, 50, 65, 75, 85];
+
+/// The characteristics and the group of a person in each; with deciles where they are configured.
+fn groups(person: &Person, deciles: bool) -> Vec<(&'static str, String)> {
+    let unknown = || "unknown".to_owned();
+    let mut out = vec![
+        ("age band", person.age.map_or_else(unknown, band)),
+        ("sex", person.sex.clone().unwrap_or_else(unknown)),
+        ("ethnicity", person.ethnicity.clone().unwrap_or_else(|| "99".to_owned())),
+        ("language", person.language.clone().unwrap_or_else(unknown)),
+    ];
+    if deciles {
+        out.push(("deprivation decile", person.decile.map_or_else(unknown, |decile| format!("{decile:02}"))));
+    }
+    out
+}
+
+fn band(age: u8) -> String {
+    let next = BANDS.iter().position(|first| age < *first);
+    match next {
+        Some(0) => format!("under {}", BANDS[0]),
+        Some(next) => format!("{} to {}", BANDS[next - 1], BANDS[next] - 1),
+        None => format!("{} and over", BANDS[BANDS.len() - 1]),
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    people: u64,
+    moved: u64,
+    before: Vec<Wait>,
+    after: Vec<Wait>,
+}
+
+/// A table a characteristic. Waits are by the index of `replayed`; those before may be unknown.
+pub fn tables(
+    replayed: &[Replayed<'_>],
+    before: Option<&[Wait]>,
+    after: &[Wait],
+    deciles: bool,
+    below: u64,
+) -> Vec<Equity> {
+    let mut all: BTreeMap<&'static str, BTreeMap<String, Tally>> = BTreeMap::new();
+    for (index, one) in replayed.iter().enumerate().filter(|(_, one)| !one.early) {
+        for (by, group) in groups(&one.past.person, deciles) {
+            let tally = all.entry(by).or_default().entry(group).or_default();
+            tally.people += 1;
+            tally.moved += u64::from(one.moved.is_some());
+            tally.before.extend(before.and_then(|waits| waits.get(index)));
+            tally.after.extend(after.get(index));
+        }
+    }
+    all.into_iter().map(|(by, groups)| Equity { by: by.to_owned(), groups: table(groups, below) }).collect()
+}
+
+/// One characteristic's groups, small numbers hidden. The sums of both columns are known from the
+/// rest of the report.
+fn table(groups: BTreeMap<String, Tally>, below: u64) -> Vec<Group> {
+    let people: Vec<u64> = groups.values().map(|tally| tally.people).collect();
+    let moved: Vec<u64> = groups.values().map(|tally| tally.moved).collect();
+    let rows_hidden = hide(&people, None, below);
+    let mut moved_hidden = hide(&moved, Some(&people), below);
+    for (moved, row) in moved_hidden.iter_mut().zip(&rows_hidden) {
+        *moved |= *row;
+    }
+    cover(&moved, &mut moved_hidden, below);
+    let rows = groups.into_iter().zip(rows_hidden.into_iter().zip(moved_hidden));
+    rows.map(|((group, tally), (row_hidden, moved_hidden))| {
+        let median = |waits: &[Wait]| {
+            let spread = Spread::of(waits.iter().copied());
+            // The median of fewer than that many would be about somebody.
+            Some(spread).filter(|spread| !row_hidden && spread.people >= below).and_then(|spread| spread.median_days)
+        };
+        Group {
+            group,
+            people: Some(tally.people).filter(|_| !row_hidden),
+            moved: Some(tally.moved).filter(|_| !moved_hidden),
+            median_wait_days: (median(&tally.before), median(&tally.after)),
+        }
+    })
+    .collect()
+}

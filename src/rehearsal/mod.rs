@@ -1,0 +1,100 @@
+//! A rehearsal: what proposed rules, pools and link workers would have done with the referrals
+//! that came, before anybody lives with them.
+//!
+//! Each stored decision is asked again of the proposed place, in the order of arrival, with the
+//! caseloads of that moment (`Decision::seen`) and again with the caseloads as they would have
+//! grown. Then: who would move and why, how busy each pool would be, how long people would wait for
+//! a first contact (a discrete-event simulation), and whom that falls on.
+//!
+//! Pure: what was stored comes in, a [`Report`] goes out; reading the store is the command's.
+//! It does not say what people would have chosen, and nothing is stored or sent.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+mod busy;
+pub mod deprivation;
+mod equity;
+mod replay;
+mod report;
+mod shown;
+mod suppress;
+mod waits;
+mod workforce;
+
+pub use equity::Person;
+pub use report::{Contacts, Drift, Equity, Group, Move, PoolLine, Report, Span, Waits};
+pub use shown::shown;
+pub use suppress::hide;
+pub use waits::Spread;
+
+use crate::routing::{Decision, Place};
+
+/// A group smaller than this is hidden where the place says nothing else.
+pub const HIDE_BELOW: u64 = 5;
+/// The seed of the simulation's draws where none is given: the same input gives the same report.
+pub const SEED: u64 = 20_190_701;
+
+/// One stored referral.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// Its ServiceRequest's id.
+    pub referral: String,
+    /// When it was received.
+    pub at: Timestamp,
+    /// The decision that stands: its input is what is asked again.
+    pub decision: Decision,
+    /// When it was closed, returned or withdrawn; `None`: it is open.
+    pub ended: Option<Timestamp>,
+    /// Which groups the person is counted in.
+    pub person: Person,
+}
+
+/// What is rehearsed.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// The place in force, where it is known: it tells a move that the proposal makes from one that
+    /// earlier place files made, and gives the waiting times of today.
+    pub old: Option<&'a Place>,
+    /// The proposed place.
+    pub new: &'a Place,
+    /// Only referrals received on this day or later are asked again; those before it are where
+    /// they were and keep the pools busy.
+    pub since: Option<Date>,
+    /// Contacts a person, as stored Encounters have it; `None`: the place's figures.
+    pub measured: Option<Measured>,
+    /// The seed of the simulation's draws.
+    pub seed: u64,
+    /// The deprivation data that deciles come from, such as `IoD 2025`; empty: none is configured.
+    pub deprivation: &'a str,
+}
+
+/// What stored Encounters say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// Finished contacts of closed referrals.
+    pub contacts: u64,
+    /// Closed referrals that had a contact.
+    pub people: u64,
+}
+
+/// Rehearses. `past` may come in any order.
+pub fn rehearse(plan: &Plan<'_>, past: &[Past]) -> Report {
+    let mut order: Vec<&Past> = past.iter().collect();
+    order.sort_by(|a, b| (a.at, &a.referral).cmp(&(b.at, &b.referral)));
+    let replayed = replay::replay(plan, &order);
+    let contacts = workforce::contacts(plan);
+    let after = waits::of(plan.new, contacts, plan.seed, replayed.iter().map(|one| (one.past, one.after.as_str())));
+    let before = plan
+        .old
+        .map(|old| waits::of(old, contacts, plan.seed, replayed.iter().map(|one| (one.past, one.before.as_str()))));
+    report::report(plan, &replayed, contacts, before.as_deref(), &after)
+}
+
+/// The day in England.
+fn day(at: Timestamp) -> Date {
+    at.to_zoned(crate::clock::london()).date()
+}
+
+#[cfg(test)]
+mod tests;
