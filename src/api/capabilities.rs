@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Record};
 use super::audit_event;
 use super::exchange::Exchange;
-use super::interaction::{TYPES, Type};
+use super::interaction::{OPERATIONS, TYPES, Type};
 use crate::clock::instant;
 use crate::fhir::capability;
 
@@ -43,6 +43,14 @@ fn resource(served: &Type) -> Value {
     let includes = capability::includes(served.name);
     if !audit && !includes.is_empty() {
         resource["searchInclude"] = json!(includes);
+    }
+    let operations = OPERATIONS.iter().filter(|operation| operation.kind == served.name).map(|operation| {
+        let definition = format!("https://fingerpost.dev/OperationDefinition/{}-{}", operation.kind, operation.name);
+        json!({"name": operation.name, "definition": definition})
+    });
+    let operations: Vec<Value> = operations.collect();
+    if !operations.is_empty() {
+        resource["operation"] = json!(operations);
     }
     resource["searchParam"] = json!(searches);
     resource
