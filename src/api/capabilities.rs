@@ -48,7 +48,10 @@ fn resource(served: &Type) -> Value {
         let definition = format!("https://fingerpost.dev/OperationDefinition/{}-{}", operation.kind, operation.name);
         json!({"name": operation.name, "definition": definition})
     });
-    let operations: Vec<Value> = operations.collect();
+    let mut operations: Vec<Value> = operations.collect();
+    if served.name == "Task" {
+        operations.push(json!({"name": "preview-outcome", "definition": PREVIEW_OUTCOME}));
+    }
     if !operations.is_empty() {
         resource["operation"] = json!(operations);
     }
