@@ -7,12 +7,9 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Record};
 use super::audit_event;
 use super::exchange::Exchange;
-use super::interaction::{TYPES, Type};
+use super::interaction::{OPERATIONS, TYPES, Type};
 use crate::clock::instant;
 use crate::fhir::capability;
-
-/// Where an entry stands on its way into the practice's record.
-const FILING: &str = "https://fingerpost.dev/OperationDefinition/Observation-filing";
 
 /// The statement.
 pub fn answer(exchange: &Exchange) -> Answer {
@@ -47,8 +44,13 @@ fn resource(served: &Type) -> Value {
     if !audit && !includes.is_empty() {
         resource["searchInclude"] = json!(includes);
     }
-    if served.name == "Observation" {
-        resource["operation"] = json!([{"name": "filing", "definition": FILING}]);
+    let operations = OPERATIONS.iter().filter(|operation| operation.kind == served.name).map(|operation| {
+        let definition = format!("https://fingerpost.dev/OperationDefinition/{}-{}", operation.kind, operation.name);
+        json!({"name": operation.name, "definition": definition})
+    });
+    let operations: Vec<Value> = operations.collect();
+    if !operations.is_empty() {
+        resource["operation"] = json!(operations);
     }
     resource["searchParam"] = json!(searches);
     resource

@@ -33,6 +33,7 @@ pub const TYPES: &[Type] = &[
     read_only("Provenance"),
     read_only("Consent"),
     read_only("Flag"),
+    read_only("Communication"),
     read_only("AuditEvent"),
 ];
 
@@ -41,40 +42,39 @@ pub const TYPES: &[Type] = &[
 #[allow(missing_docs)]
 pub enum Interaction {
     Capabilities,
-    Read {
-        kind: &'static str,
-        id: String,
-    },
-    Vread {
-        kind: &'static str,
-        id: String,
-        version: u32,
-    },
-    History {
-        kind: &'static str,
-        id: String,
-    },
-    /// `$filing` of an Observation: a read.
-    Filing {
-        id: String,
-    },
-    Create {
-        kind: &'static str,
-    },
-    Update {
-        kind: &'static str,
-        id: String,
-    },
-    Search {
-        kind: &'static str,
-    },
+    Read { kind: &'static str, id: String },
+    Vread { kind: &'static str, id: String, version: u32 },
+    History { kind: &'static str, id: String },
+    Create { kind: &'static str },
+    Update { kind: &'static str, id: String },
+    Search { kind: &'static str },
+    Operate { on: &'static Operation, id: String },
     Bundle,
     ProcessMessage,
     Validate,
 }
 
+/// An operation on one resource, `/Type/id/$name`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The resource type.
+    pub kind: &'static str,
+    /// Its name without the `$`; the word in `access` and the audit log.
+    pub name: &'static str,
+    /// True for one that changes something and so is posted; else it is got.
+    pub changes: bool,
+}
+
+/// Every operation on one resource.
+pub const OPERATIONS: &[Operation] = &[
+    Operation { kind: "ServiceRequest", name: "route-explain", changes: false },
+    Operation { kind: "Observation", name: "filing", changes: false },
+    Operation { kind: "Task", name: "re-route", changes: true },
+    Operation { kind: "Task", name: "hand-back", changes: true },
+];
+
 use Interaction::{
-    Bundle, Capabilities, Create, Filing, History, ProcessMessage, Read, Search, Update, Validate, Vread,
+    Bundle, Capabilities, Create, History, Operate, ProcessMessage, Read, Search, Update, Validate, Vread,
 };
 
 /// Longest logical id. <https://hl7.org/fhir/R4/datatypes.html#id>
@@ -101,12 +101,15 @@ impl Interaction {
             [kind] if post => Create { kind: written_kind(kind)? },
             [kind, id] if get => Read { kind: kind_of(kind)?.name, id: id_of(id)? },
             [kind, id] if put => Update { kind: written_kind(kind)?, id: id_of(id)? },
-            ["Observation", id, "$filing"] if get => Filing { id: id_of(id)? },
             [kind, id, "_history"] if get => History { kind: kind_of(kind)?.name, id: id_of(id)? },
             [kind, id, "_history", version] if get => {
                 let version = version.parse().map_err(|_| Rejection::not_found())?;
                 Vread { kind: kind_of(kind)?.name, id: id_of(id)?, version }
             }
+            [kind, id, name] if operation(kind, name).is_some_and(|on| if on.changes { post } else { get }) => {
+                Operate { on: operation(kind, name).ok_or_else(no_path)?, id: id_of(id)? }
+            }
+            [kind, _, name] if operation(kind, name).is_some() => return Err(wrong_method()),
             [] | ["metadata" | "$process-message" | "$validate"] => return Err(wrong_method()),
             [kind] | [kind, _] | [kind, _, "_history"] | [kind, _, "_history", _] => {
                 return Err(kind_of(kind).map_or_else(|unknown| unknown, |_| wrong_method()));
@@ -121,12 +124,13 @@ impl Interaction {
     pub const fn word(&self) -> &'static str {
         match self {
             Capabilities => "capabilities",
-            Read { .. } | Filing { .. } => "read",
+            Read { .. } => "read",
             Vread { .. } => "vread",
             History { .. } => "history-instance",
             Create { .. } => "create",
             Update { .. } => "update",
             Search { .. } => "search-type",
+            Operate { on, .. } => on.name,
             Bundle => "batch",
             ProcessMessage => "process-message",
             Validate => "validate",
@@ -142,7 +146,7 @@ impl Interaction {
             | Create { kind }
             | Update { kind, .. }
             | Search { kind } => kind,
-            Filing { .. } => "Observation",
+            Operate { on, .. } => on.kind,
             Capabilities | Bundle | ProcessMessage | Validate => "",
         }
     }
@@ -151,7 +155,7 @@ impl Interaction {
     pub fn entity(&self) -> String {
         match self {
             Read { kind, id } | History { kind, id } | Update { kind, id } => format!("{kind}/{id}"),
-            Filing { id } => format!("Observation/{id}"),
+            Operate { on, id } => format!("{}/{id}", on.kind),
             Vread { kind, id, version } => format!("{kind}/{id}/_history/{version}"),
             _ => String::new(),
         }
@@ -165,8 +169,8 @@ impl Interaction {
             Read { .. } | Update { .. } => format!("/fhir/{kind}/{{id}}"),
             Vread { .. } => format!("/fhir/{kind}/{{id}}/_history/{{version}}"),
             History { .. } => format!("/fhir/{kind}/{{id}}/_history"),
-            Filing { .. } => "/fhir/Observation/{id}/$filing".into(),
             Create { .. } | Search { .. } => format!("/fhir/{kind}"),
+            Operate { on, .. } => format!("/fhir/{kind}/{{id}}/${}", on.name),
             Bundle => "/fhir".into(),
             ProcessMessage => "/fhir/$process-message".into(),
             Validate => "/fhir/$validate".into(),
@@ -178,10 +182,22 @@ impl Interaction {
         match self {
             Create { .. } => Action::C,
             Update { .. } => Action::U,
-            Read { .. } | Vread { .. } | History { .. } | Filing { .. } => Action::R,
+            Read { .. } | Vread { .. } | History { .. } => Action::R,
+            Operate { on, .. } => {
+                if on.changes {
+                    Action::U
+                } else {
+                    Action::R
+                }
+            }
             Capabilities | Search { .. } | Bundle | ProcessMessage | Validate => Action::E,
         }
     }
+}
+
+fn operation(kind: &str, name: &str) -> Option<&'static Operation> {
+    let name = name.strip_prefix('$')?;
+    OPERATIONS.iter().find(|operation| operation.kind == kind && operation.name == name)
 }
 
 fn kind_of(name: &str) -> Result<&'static Type, Rejection> {
@@ -229,6 +245,9 @@ mod tests {
         assert_eq!(of(Method::POST, "").ok(), Some(Bundle));
         assert_eq!(of(Method::GET, "Task/a-1").ok(), Some(Read { kind: "Task", id: "a-1".into() }));
         let status = |method, path| of(method, path).err().map(|rejection| rejection.status());
+        assert_eq!(of(Method::POST, "Task/a/%24re-route").map(|asked| asked.word()).ok(), Some("re-route"));
+        assert_eq!(status(Method::GET, "Task/a/$re-route"), Some(405));
+        assert_eq!(status(Method::POST, "ServiceRequest/a/$re-route"), Some(404));
         assert_eq!(status(Method::DELETE, "Task/a"), Some(405));
         assert_eq!(status(Method::POST, "Patient"), Some(405));
         assert_eq!(status(Method::GET, "Slot"), Some(404));

@@ -21,6 +21,7 @@ mod plain;
 mod process_message;
 mod read;
 mod redact;
+mod route;
 mod search;
 pub mod serve;
 mod tls;

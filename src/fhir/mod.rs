@@ -22,6 +22,7 @@ pub mod observation;
 pub mod outcome;
 pub mod pages;
 pub mod parameters;
+pub mod plain;
 pub mod provenance;
 pub mod task;
 pub mod version;

@@ -141,6 +141,16 @@ pub const PARAMETERS: &[Parameter] = &[
     row("Encounter", "date", p::AUTHORED, Date, "period"),
     row("Encounter", "based-on", p::FOCUS, Reference, "basedOn"),
 
+    row("Communication", "identifier", p::IDENTIFIER, Token, "identifier"),
+    row("Communication", "status", p::STATUS, Token, "status"),
+    row("Communication", "category", p::CATEGORY, Token, "category"),
+    row("Communication", "patient", p::PATIENT, Reference, "subject"),
+    row("Communication", "subject", p::PATIENT, Reference, "subject"),
+    row("Communication", "sent", p::AUTHORED, Date, "sent"),
+    row("Communication", "recipient", p::PERFORMER, Reference, "recipient"),
+    row("Communication", "recipient", p::PERFORMER_IDENTIFIER, Identifier, "recipient"),
+    row("Communication", "based-on", p::FOCUS, Reference, "basedOn"),
+
     row("Provenance", "target", p::TARGET, Reference, "target"),
     row("Provenance", "recorded", p::AUTHORED, Date, "recorded"),
 
