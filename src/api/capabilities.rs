@@ -48,10 +48,7 @@ fn resource(served: &Type) -> Value {
         let definition = format!("https://fingerpost.dev/OperationDefinition/{}-{}", operation.kind, operation.name);
         json!({"name": operation.name, "definition": definition})
     });
-    let mut operations: Vec<Value> = operations.collect();
-    if served.name == "Task" {
-        operations.push(json!({"name": "preview-outcome", "definition": PREVIEW_OUTCOME}));
-    }
+    let operations: Vec<Value> = operations.collect();
     if !operations.is_empty() {
         resource["operation"] = json!(operations);
     }

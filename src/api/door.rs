@@ -227,6 +227,7 @@ async fn handle(exchange: &Exchange, interaction: &Interaction) -> Answered {
         Interaction::Update { kind, id } => update::answer(exchange, kind, id).await,
         Interaction::Search { kind } => search::answer(exchange, kind).await,
         Interaction::Operate { on, id } => match on.name {
+            "filing" => filing::answer(exchange, id).await,
             "route-explain" => route::explain(exchange, id).await,
             "re-route" => route::re_route(exchange, id).await,
             "hand-back" => route::hand_back(exchange, id).await,
