@@ -169,10 +169,9 @@ impl Client {
     /// What can be found of a message by the local id that it was sent with, where its answer was lost.
     ///
     /// This is the interface's older, deprecated call: version 2 tracks by MESH's own id alone, which a
-    /// lost answer would have held. It tells something only if each message has a local id of its own,
-    /// and GP Connect wants the sender's ODS code there. Then nothing can be known, and what keeps a
-    /// second send from being filed twice is the receiver, which knows the message by the id in its
-    /// header.
+    /// lost answer would have held. It tells something only if each message has a local id of its own.
+    /// Where it is no longer offered nothing can be known, and what keeps a second send from being filed
+    /// twice is the receiver, which knows the message by the id in its header.
     ///
     /// # Errors
     /// See [`MeshError`].
