@@ -66,7 +66,7 @@ pub enum Traced {
     Sent(Tracked),
     /// Several were; which is which cannot be known.
     Several,
-    /// None is known. It may still be on its way: ask again later before sending anew.
+    /// None is known, or only one that was broken off and is never delivered.
     Unknown,
 }
 
@@ -179,7 +179,7 @@ impl Client {
         let mut request = self.mine(Method::GET, &["outbox", "tracking", local_id], now)?;
         request.headers_mut().insert("accept", value(VERSION_1)?);
         match self.json(request).await {
-            Ok(answer) => tracked(&answer).map(Traced::Sent),
+            Ok(answer) => tracked(&answer).map(traced),
             Err(MeshError::Refused { status: 300, .. }) => Ok(Traced::Several),
             Err(fault) if fault.refusal() == Some(Refusal::NoSuchMessage) => Ok(Traced::Unknown),
             Err(fault) => Err(fault),
@@ -277,6 +277,11 @@ fn tracked(answer: &Value) -> Result<Tracked, MeshError> {
         (Some(id), Some(status)) => Ok(Tracked { id: id.to_owned(), status: status.to_ascii_lowercase() }),
         _ => Err(MeshError::Unreadable("the tracking has no message id and status")),
     }
+}
+
+/// A message broken off between two chunks is never delivered: it may be sent anew.
+fn traced(tracked: Tracked) -> Traced {
+    if tracked.status == "uploading" { Traced::Unknown } else { Traced::Sent(tracked) }
 }
 
 /// `continue_from` of a link. Only that is taken of it: a link never says where to connect to.
