@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Record};
 use super::audit_event;
 use super::exchange::Exchange;
-use super::interaction::{TYPES, Type};
+use super::interaction::{OPERATIONS, TYPES, Type};
 use crate::clock::instant;
 use crate::fhir::capability;
+
+/// The operation's canonical URL; what it takes and gives stands in `api::preview_outcome`.
+const PREVIEW_OUTCOME: &str = "https://fingerpost.dev/OperationDefinition/Task-preview-outcome";
 
 /// The statement.
 pub fn answer(exchange: &Exchange) -> Answer {
@@ -43,6 +46,17 @@ fn resource(served: &Type) -> Value {
     let includes = capability::includes(served.name);
     if !audit && !includes.is_empty() {
         resource["searchInclude"] = json!(includes);
+    }
+    let operations = OPERATIONS.iter().filter(|operation| operation.kind == served.name).map(|operation| {
+        let definition = format!("https://fingerpost.dev/OperationDefinition/{}-{}", operation.kind, operation.name);
+        json!({"name": operation.name, "definition": definition})
+    });
+    let mut operations: Vec<Value> = operations.collect();
+    if served.name == "Task" {
+        operations.push(json!({"name": "preview-outcome", "definition": PREVIEW_OUTCOME}));
+    }
+    if !operations.is_empty() {
+        resource["operation"] = json!(operations);
     }
     resource["searchParam"] = json!(searches);
     resource

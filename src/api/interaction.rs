@@ -24,12 +24,16 @@ const fn written(name: &'static str) -> Type {
 
 /// Every type that is served.
 pub const TYPES: &[Type] = &[
-    read_only("ServiceRequest"),
+    written("ServiceRequest"),
     written("Task"),
     read_only("Patient"),
     written("Observation"),
     written("QuestionnaireResponse"),
     written("Encounter"),
+    written("CarePlan"),
+    written("Goal"),
+    written("Communication"),
+    read_only("EpisodeOfCare"),
     read_only("Provenance"),
     read_only("Consent"),
     read_only("Flag"),
@@ -47,12 +51,35 @@ pub enum Interaction {
     Create { kind: &'static str },
     Update { kind: &'static str, id: String },
     Search { kind: &'static str },
+    Operate { on: &'static Operation, id: String },
     Bundle,
     ProcessMessage,
     Validate,
+    PreviewOutcome { id: String },
 }
 
-use Interaction::{Bundle, Capabilities, Create, History, ProcessMessage, Read, Search, Update, Validate, Vread};
+/// An operation on one resource, `/Type/id/$name`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The resource type.
+    pub kind: &'static str,
+    /// Its name without the `$`; the word in `access` and the audit log.
+    pub name: &'static str,
+    /// True for one that changes something and so is posted; else it is got.
+    pub changes: bool,
+}
+
+/// Every operation on one resource.
+pub const OPERATIONS: &[Operation] = &[
+    Operation { kind: "ServiceRequest", name: "route-explain", changes: false },
+    Operation { kind: "Task", name: "re-route", changes: true },
+    Operation { kind: "Task", name: "hand-back", changes: true },
+];
+
+use Interaction::{
+    Bundle, Capabilities, Create, History, Operate, PreviewOutcome, ProcessMessage, Read, Search, Update, Validate,
+    Vread,
+};
 
 /// Longest logical id. <https://hl7.org/fhir/R4/datatypes.html#id>
 const ID_CHARS_MAX: usize = 64;
@@ -73,6 +100,7 @@ impl Interaction {
             ["$process-message"] if post => ProcessMessage,
             ["$validate"] if post => Validate,
             [kind, "$validate"] if post => kind_of(kind).map(|_| Validate)?,
+            ["Task", id, "$preview-outcome"] if post => PreviewOutcome { id: id_of(id)? },
             [kind, "_search"] if post => Search { kind: kind_of(kind)?.name },
             [kind] if get => Search { kind: kind_of(kind)?.name },
             [kind] if post => Create { kind: written_kind(kind)? },
@@ -83,7 +111,12 @@ impl Interaction {
                 let version = version.parse().map_err(|_| Rejection::not_found())?;
                 Vread { kind: kind_of(kind)?.name, id: id_of(id)?, version }
             }
+            [kind, id, name] if operation(kind, name).is_some_and(|on| if on.changes { post } else { get }) => {
+                Operate { on: operation(kind, name).ok_or_else(no_path)?, id: id_of(id)? }
+            }
+            [kind, _, name] if operation(kind, name).is_some() => return Err(wrong_method()),
             [] | ["metadata" | "$process-message" | "$validate"] => return Err(wrong_method()),
+            ["Task", _, "$preview-outcome"] => return Err(wrong_method()),
             [kind] | [kind, _] | [kind, _, "_history"] | [kind, _, "_history", _] => {
                 return Err(kind_of(kind).map_or_else(|unknown| unknown, |_| wrong_method()));
             }
@@ -103,9 +136,11 @@ impl Interaction {
             Create { .. } => "create",
             Update { .. } => "update",
             Search { .. } => "search-type",
+            Operate { on, .. } => on.name,
             Bundle => "batch",
             ProcessMessage => "process-message",
             Validate => "validate",
+            PreviewOutcome { .. } => "preview-outcome",
         }
     }
 
@@ -118,6 +153,8 @@ impl Interaction {
             | Create { kind }
             | Update { kind, .. }
             | Search { kind } => kind,
+            PreviewOutcome { .. } => "Task",
+            Operate { on, .. } => on.kind,
             Capabilities | Bundle | ProcessMessage | Validate => "",
         }
     }
@@ -126,7 +163,9 @@ impl Interaction {
     pub fn entity(&self) -> String {
         match self {
             Read { kind, id } | History { kind, id } | Update { kind, id } => format!("{kind}/{id}"),
+            Operate { on, id } => format!("{}/{id}", on.kind),
             Vread { kind, id, version } => format!("{kind}/{id}/_history/{version}"),
+            PreviewOutcome { id } => format!("Task/{id}"),
             _ => String::new(),
         }
     }
@@ -140,9 +179,11 @@ impl Interaction {
             Vread { .. } => format!("/fhir/{kind}/{{id}}/_history/{{version}}"),
             History { .. } => format!("/fhir/{kind}/{{id}}/_history"),
             Create { .. } | Search { .. } => format!("/fhir/{kind}"),
+            Operate { on, .. } => format!("/fhir/{kind}/{{id}}/${}", on.name),
             Bundle => "/fhir".into(),
             ProcessMessage => "/fhir/$process-message".into(),
             Validate => "/fhir/$validate".into(),
+            PreviewOutcome { .. } => "/fhir/Task/{id}/$preview-outcome".into(),
         }
     }
 
@@ -151,10 +192,22 @@ impl Interaction {
         match self {
             Create { .. } => Action::C,
             Update { .. } => Action::U,
-            Read { .. } | Vread { .. } | History { .. } => Action::R,
+            Read { .. } | Vread { .. } | History { .. } | PreviewOutcome { .. } => Action::R,
+            Operate { on, .. } => {
+                if on.changes {
+                    Action::U
+                } else {
+                    Action::R
+                }
+            }
             Capabilities | Search { .. } | Bundle | ProcessMessage | Validate => Action::E,
         }
     }
+}
+
+fn operation(kind: &str, name: &str) -> Option<&'static Operation> {
+    let name = name.strip_prefix('$')?;
+    OPERATIONS.iter().find(|operation| operation.kind == kind && operation.name == name)
 }
 
 fn kind_of(name: &str) -> Result<&'static Type, Rejection> {
@@ -199,11 +252,17 @@ mod tests {
         assert_eq!(of(Method::GET, "Task").ok(), Some(Search { kind: "Task" }));
         assert_eq!(of(Method::POST, "/Task/_search").ok(), Some(Search { kind: "Task" }));
         assert_eq!(of(Method::POST, "%24process-message").ok(), Some(ProcessMessage));
+        assert_eq!(of(Method::POST, "Task/a/$preview-outcome").ok(), Some(PreviewOutcome { id: "a".into() }));
         assert_eq!(of(Method::POST, "").ok(), Some(Bundle));
         assert_eq!(of(Method::GET, "Task/a-1").ok(), Some(Read { kind: "Task", id: "a-1".into() }));
         let status = |method, path| of(method, path).err().map(|rejection| rejection.status());
+        assert_eq!(of(Method::POST, "Task/a/%24re-route").map(|asked| asked.word()).ok(), Some("re-route"));
+        assert_eq!(status(Method::GET, "Task/a/$re-route"), Some(405));
+        assert_eq!(status(Method::POST, "ServiceRequest/a/$re-route"), Some(404));
         assert_eq!(status(Method::DELETE, "Task/a"), Some(405));
         assert_eq!(status(Method::POST, "Patient"), Some(405));
+        assert_eq!(status(Method::GET, "Task/a/$preview-outcome"), Some(405));
+        assert_eq!(status(Method::POST, "Flag/a/$preview-outcome"), Some(404));
         assert_eq!(status(Method::GET, "Slot"), Some(404));
         assert_eq!(status(Method::GET, "Task/a_b"), Some(404));
         assert_eq!(status(Method::GET, "Task/a/_history/x"), Some(404));

@@ -118,7 +118,7 @@ fn python() -> Option<PathBuf> {
 /// Every ITK3 message of the samples, and an answer to one, as files.
 fn messages(folder: &Path) -> Vec<String> {
     let mut paths = Vec::new();
-    for (name, submission) in samples::all() {
+    for (name, submission) in samples::all().into_iter().chain([("sparse", samples::sparse())]) {
         let update = update_record::encode(&submission, &envelope(&submission)).unwrap();
         paths.push(written(folder, &format!("{name}.update.xml"), &update.bytes));
         let document = send_document::encode(&submission, &envelope(&submission)).unwrap();

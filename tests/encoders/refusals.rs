@@ -3,7 +3,7 @@
 use fingerpost::writeback::entry::{Encoded, EntryValue, Online, Submission, Unencodable};
 use fingerpost::writeback::file_record::{self, Pairing};
 use fingerpost::writeback::hl7v2;
-use fingerpost::writeback::itk3::{send_document, update_record};
+use fingerpost::writeback::itk3::{Envelope, send_document, update_record};
 use jiff::SignedDuration;
 
 use super::{envelope, samples};
@@ -57,6 +57,11 @@ fn a_person_that_cannot_be_matched_is_not_sent() {
     let no_date = change(|one| one.entry.effective = "yesterday".into());
     refused(update_record::encode(&no_date, &envelope(&no_date)), "date");
     refused(file_record::encode(&no_date, Pairing::Configured), "date");
+    let unready = change(|one| one.entry.status = "registered".into());
+    refused(send_document::encode(&unready, &envelope(&unready)), "status");
+    let whole = samples::score();
+    let nowhere = Envelope { mailbox: "", ..envelope(&whole) };
+    refused(update_record::encode(&whole, &nowhere), "mailbox");
 }
 
 #[test]

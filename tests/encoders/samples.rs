@@ -116,7 +116,21 @@ pub fn corrected() -> Submission {
     corrected
 }
 
-/// All of them.
+/// As little as an entry may say.
+pub fn sparse() -> Submission {
+    let mut sparse = score();
+    sparse.person.given = vec![String::new()];
+    sparse.person.gender = "undisclosed".into();
+    sparse.referral = None;
+    sparse.entry.text.clear();
+    sparse.entry.author.name = " ".into();
+    sparse.entry.author.organisation.clear();
+    sparse.entry.effective = "2026".into();
+    sparse.entry.value = Some(EntryValue::Quantity { digits: "24".into(), unit: String::new(), ucum: String::new() });
+    sparse
+}
+
+/// All whole ones.
 pub fn all() -> Vec<(&'static str, Submission)> {
     vec![
         ("accepted", accepted()),

@@ -1,15 +1,24 @@
 //! What must hold before a submission is put into an ITK3 message.
 
+use super::Envelope;
 use crate::fhir::dates;
 use crate::fhir::ids::{NhsNumber, OdsCode, SNOMED, SnomedCode};
 use crate::writeback::entry::{Coded, EntryValue, Online, Submission, Unencodable};
 
-/// Checks person, author, codes, numbers and date.
+const STATUSES: [&str; 4] = ["final", "amended", "corrected", "entered-in-error"];
+
+/// Checks mailbox, person, author, codes, numbers and date.
 ///
 /// # Errors
 /// The first fault, without patient data.
-pub(super) fn submission(submission: &Submission) -> Result<(), Unencodable> {
+pub(super) fn submission(submission: &Submission, envelope: &Envelope<'_>) -> Result<(), Unencodable> {
     let entry = &submission.entry;
+    if envelope.mailbox.trim().is_empty() {
+        return no("the gateway's MESH mailbox is not configured");
+    }
+    if entry.id.is_empty() || !STATUSES.contains(&entry.status.as_str()) {
+        return no("the entry's id is missing, or its status is none that is filed");
+    }
     if entry.online == Online::Hide {
         return no("an entry that the person must not see online cannot be marked so in an ITK3 message");
     }

@@ -39,9 +39,7 @@ pub(super) fn organisation(letter: &Letter<'_>, people: People) -> Node {
         letter.meta(&letter.care_connect("Organization"), None),
         Node::of("identifier", [Node::leaf("system", ODS), Node::leaf("value", author.ods.as_str())]),
     ];
-    if !author.organisation.is_empty() {
-        members.push(Node::leaf("name", author.organisation.as_str()));
-    }
+    members.push(Node::leaf("name", author.organisation.as_str()));
     Node::of("Organization", members)
 }
 
@@ -49,8 +47,9 @@ pub(super) fn organisation(letter: &Letter<'_>, people: People) -> Node {
 pub(super) fn practitioner(letter: &Letter<'_>, people: People) -> Node {
     let author = &letter.submission.entry.author;
     let staff = stable_id(&["staff", &author.ods, &author.name, &author.role]).to_string();
-    let shown = if author.name.is_empty() { &author.role } else { &author.name };
-    let mut given: Vec<&str> = if author.name.is_empty() { Vec::new() } else { shown.split_whitespace().collect() };
+    let unnamed = author.name.trim().is_empty();
+    let shown = if unnamed { &author.role } else { &author.name };
+    let mut given: Vec<&str> = if unnamed { Vec::new() } else { shown.split_whitespace().collect() };
     let family = given.pop().unwrap_or(shown);
     let mut name = vec![Node::leaf("text", shown.as_str()), Node::leaf("family", family)];
     name.extend(given.into_iter().map(|part| Node::leaf("given", part)));
@@ -100,7 +99,7 @@ pub(super) fn patient(letter: &Letter<'_>, people: People) -> Node {
         number,
         Node::of("name", name),
     ];
-    if !person.gender.is_empty() {
+    if matches!(person.gender.as_str(), "male" | "female" | "other" | "unknown") {
         members.push(Node::leaf("gender", person.gender.as_str()));
     }
     members.push(Node::leaf("birthDate", person.birth_date.as_str()));

@@ -29,7 +29,7 @@ pub(super) const ROUTE: &str = "send-document";
 /// When it may not or cannot be sent this way: hidden from the person, an incomplete person or
 /// author, a damaged code.
 pub fn encode(submission: &Submission, envelope: &Envelope<'_>) -> Result<Encoded, Unencodable> {
-    check::submission(submission)?;
+    check::submission(submission, envelope)?;
     let asked = document::requested(submission).is_some();
     let letter = Letter {
         route: ROUTE,
@@ -41,7 +41,7 @@ pub fn encode(submission: &Submission, envelope: &Envelope<'_>) -> Result<Encode
     };
     let message = letter.message(resources(&letter));
     Ok(Encoded {
-        bytes: tree::print(&message),
+        bytes: tree::print(&message.without_empty()),
         content_type: CONTENT_TYPE,
         message: letter.id("message").to_string(),
         workflow: WORKFLOW,

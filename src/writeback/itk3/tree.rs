@@ -71,6 +71,15 @@ impl Node {
         self.at(path).and_then(|node| node.value.as_deref()).unwrap_or("")
     }
 
+    /// Without what FHIR forbids: empty values, and elements with nothing in them.
+    #[must_use]
+    pub fn without_empty(self) -> Self {
+        let whole =
+            |child: &Self| !child.children.is_empty() || child.value.as_deref().is_some_and(|text| !blank(text));
+        let children = self.children.into_iter().map(Self::without_empty).filter(whole).collect();
+        Self { children, ..self }
+    }
+
     /// The resources of a Bundle: `(fullUrl, resource)`.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.all("entry").filter_map(|entry| Some((entry.text("fullUrl"), entry.at("resource")?.children.first()?)))
@@ -88,6 +97,10 @@ impl Node {
             |(url, resource): &(&str, &Node)| *url == reference || (!id.is_empty() && resource.text("id") == id);
         self.entries().find(named).map(|(_, resource)| resource)
     }
+}
+
+fn blank(text: &str) -> bool {
+    text.trim_matches([' ', '\t', '\r', '\n']).is_empty()
 }
 
 /// An id without `urn:uuid:`, `#` or what comes before the last `/`.
@@ -265,6 +278,13 @@ mod tests {
         let tree = xml.unwrap();
         assert_eq!(tree.text("entry/resource/Basic/extension/valueString"), "a\n&b");
         assert_eq!(read(&print(&tree)), Ok(tree));
+    }
+
+    #[test]
+    fn nothing_empty_is_sent() {
+        let name = Node::of("name", [Node::leaf("family", "A"), Node::leaf("given", " \n")]);
+        let bare = Node::of("Patient", [Node::of("meta", [Node::leaf("profile", "")]), name]).without_empty();
+        assert_eq!(bare, Node::of("Patient", [Node::of("name", [Node::leaf("family", "A")])]));
     }
 
     #[test]

@@ -32,7 +32,7 @@ const SERVICE: &str = "Social prescribing";
 /// When it may not or cannot be sent this way: hidden from the person, an incomplete person or
 /// author, a damaged code, or a correction that comes too late.
 pub fn encode(submission: &Submission, envelope: &Envelope<'_>) -> Result<Encoded, Unencodable> {
-    check::submission(submission)?;
+    check::submission(submission, envelope)?;
     correction(submission, envelope)?;
     let letter = Letter {
         route: ROUTE,
@@ -44,7 +44,7 @@ pub fn encode(submission: &Submission, envelope: &Envelope<'_>) -> Result<Encode
     };
     let message = letter.message(document(&letter));
     Ok(Encoded {
-        bytes: tree::print(&message),
+        bytes: tree::print(&message.without_empty()),
         content_type: CONTENT_TYPE,
         message: letter.id("message").to_string(),
         workflow: WORKFLOW,
