@@ -130,8 +130,8 @@ fn coded(concept: &Value) -> Option<Coded> {
         system: text(&coding["system"]),
         code: text(&coding["code"]),
         display: coding["display"].as_str().or(concept["text"].as_str()).unwrap_or("").to_owned(),
-        description_id: None,
-        local: None,
+        description_id: fhir::observation::description_id(coding).map(str::to_owned),
+        local: fhir::observation::practice_codes(coding).into_iter().next(),
     })
 }
 
@@ -167,6 +167,8 @@ fn author(observation: &Value) -> Author {
             author.organisation = text(&performer["display"]);
         } else if author.name.is_empty() {
             author.name = text(&performer["display"]);
+            let said = fhir::extension(performer, fhir::observation::ROLE).map(|role| text(&role["valueString"]));
+            author.role = said.filter(|role| !role.is_empty()).unwrap_or(author.role);
         }
     }
     author
