@@ -17,6 +17,7 @@ mod cancel;
 mod caseloads;
 pub mod clocks;
 mod commit;
+pub mod explain;
 mod family;
 mod input;
 pub mod language;

@@ -98,6 +98,14 @@ pub const OPERATIONS: &[Operation] = &[
     Operation { name: "process-message", roles: &[Role::Referrer], needs: Some(("ServiceRequest", 'c')) },
     Operation { name: "transaction", roles: &[Role::Referrer, Role::Pool], needs: None },
     Operation { name: "batch", roles: &[Role::Referrer, Role::Pool, Role::Consumer, Role::Ig], needs: None },
+    Operation {
+        name: "route-explain",
+        roles: &[Role::Referrer, Role::Pool, Role::Consumer, Role::Ig],
+        needs: Some(("Provenance", 'r')),
+    },
+    // Whose Task it must be is `referral::moves`'s to say; operations need no patient data for it.
+    Operation { name: "re-route", roles: &[Role::Ops, Role::Pool], needs: None },
+    Operation { name: "hand-back", roles: &[Role::Pool], needs: Some(("Task", 'u')) },
     Operation { name: "intake", roles: &[Role::Referrer, Role::Ops], needs: None },
     Operation { name: "metrics", roles: &[Role::Ops], needs: None },
     Operation { name: "held", roles: &[Role::Ops, Role::Ig], needs: None },

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Record};
 use super::audit_event;
 use super::exchange::Exchange;
-use super::interaction::{TYPES, Type};
+use super::interaction::{OPERATIONS, TYPES, Type};
 use crate::clock::instant;
 use crate::fhir::capability;
 
@@ -47,9 +47,17 @@ fn resource(served: &Type) -> Value {
     if !audit && !includes.is_empty() {
         resource["searchInclude"] = json!(includes);
     }
-    resource["searchParam"] = json!(searches);
+    let operations = OPERATIONS.iter().filter(|operation| operation.kind == served.name).map(|operation| {
+        let definition = format!("https://fingerpost.dev/OperationDefinition/{}-{}", operation.kind, operation.name);
+        json!({"name": operation.name, "definition": definition})
+    });
+    let mut operations: Vec<Value> = operations.collect();
     if served.name == "Task" {
-        resource["operation"] = json!([{"name": "preview-outcome", "definition": PREVIEW_OUTCOME}]);
+        operations.push(json!({"name": "preview-outcome", "definition": PREVIEW_OUTCOME}));
     }
+    if !operations.is_empty() {
+        resource["operation"] = json!(operations);
+    }
+    resource["searchParam"] = json!(searches);
     resource
 }

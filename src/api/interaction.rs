@@ -51,14 +51,34 @@ pub enum Interaction {
     Create { kind: &'static str },
     Update { kind: &'static str, id: String },
     Search { kind: &'static str },
+    Operate { on: &'static Operation, id: String },
     Bundle,
     ProcessMessage,
     Validate,
     PreviewOutcome { id: String },
 }
 
+/// An operation on one resource, `/Type/id/$name`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The resource type.
+    pub kind: &'static str,
+    /// Its name without the `$`; the word in `access` and the audit log.
+    pub name: &'static str,
+    /// True for one that changes something and so is posted; else it is got.
+    pub changes: bool,
+}
+
+/// Every operation on one resource.
+pub const OPERATIONS: &[Operation] = &[
+    Operation { kind: "ServiceRequest", name: "route-explain", changes: false },
+    Operation { kind: "Task", name: "re-route", changes: true },
+    Operation { kind: "Task", name: "hand-back", changes: true },
+];
+
 use Interaction::{
-    Bundle, Capabilities, Create, History, PreviewOutcome, ProcessMessage, Read, Search, Update, Validate, Vread,
+    Bundle, Capabilities, Create, History, Operate, PreviewOutcome, ProcessMessage, Read, Search, Update, Validate,
+    Vread,
 };
 
 /// Longest logical id. <https://hl7.org/fhir/R4/datatypes.html#id>
@@ -91,6 +111,10 @@ impl Interaction {
                 let version = version.parse().map_err(|_| Rejection::not_found())?;
                 Vread { kind: kind_of(kind)?.name, id: id_of(id)?, version }
             }
+            [kind, id, name] if operation(kind, name).is_some_and(|on| if on.changes { post } else { get }) => {
+                Operate { on: operation(kind, name).ok_or_else(no_path)?, id: id_of(id)? }
+            }
+            [kind, _, name] if operation(kind, name).is_some() => return Err(wrong_method()),
             [] | ["metadata" | "$process-message" | "$validate"] => return Err(wrong_method()),
             ["Task", _, "$preview-outcome"] => return Err(wrong_method()),
             [kind] | [kind, _] | [kind, _, "_history"] | [kind, _, "_history", _] => {
@@ -112,6 +136,7 @@ impl Interaction {
             Create { .. } => "create",
             Update { .. } => "update",
             Search { .. } => "search-type",
+            Operate { on, .. } => on.name,
             Bundle => "batch",
             ProcessMessage => "process-message",
             Validate => "validate",
@@ -129,6 +154,7 @@ impl Interaction {
             | Update { kind, .. }
             | Search { kind } => kind,
             PreviewOutcome { .. } => "Task",
+            Operate { on, .. } => on.kind,
             Capabilities | Bundle | ProcessMessage | Validate => "",
         }
     }
@@ -137,6 +163,7 @@ impl Interaction {
     pub fn entity(&self) -> String {
         match self {
             Read { kind, id } | History { kind, id } | Update { kind, id } => format!("{kind}/{id}"),
+            Operate { on, id } => format!("{}/{id}", on.kind),
             Vread { kind, id, version } => format!("{kind}/{id}/_history/{version}"),
             PreviewOutcome { id } => format!("Task/{id}"),
             _ => String::new(),
@@ -152,6 +179,7 @@ impl Interaction {
             Vread { .. } => format!("/fhir/{kind}/{{id}}/_history/{{version}}"),
             History { .. } => format!("/fhir/{kind}/{{id}}/_history"),
             Create { .. } | Search { .. } => format!("/fhir/{kind}"),
+            Operate { on, .. } => format!("/fhir/{kind}/{{id}}/${}", on.name),
             Bundle => "/fhir".into(),
             ProcessMessage => "/fhir/$process-message".into(),
             Validate => "/fhir/$validate".into(),
@@ -165,9 +193,21 @@ impl Interaction {
             Create { .. } => Action::C,
             Update { .. } => Action::U,
             Read { .. } | Vread { .. } | History { .. } | PreviewOutcome { .. } => Action::R,
+            Operate { on, .. } => {
+                if on.changes {
+                    Action::U
+                } else {
+                    Action::R
+                }
+            }
             Capabilities | Search { .. } | Bundle | ProcessMessage | Validate => Action::E,
         }
     }
+}
+
+fn operation(kind: &str, name: &str) -> Option<&'static Operation> {
+    let name = name.strip_prefix('$')?;
+    OPERATIONS.iter().find(|operation| operation.kind == kind && operation.name == name)
 }
 
 fn kind_of(name: &str) -> Result<&'static Type, Rejection> {
@@ -216,6 +256,9 @@ mod tests {
         assert_eq!(of(Method::POST, "").ok(), Some(Bundle));
         assert_eq!(of(Method::GET, "Task/a-1").ok(), Some(Read { kind: "Task", id: "a-1".into() }));
         let status = |method, path| of(method, path).err().map(|rejection| rejection.status());
+        assert_eq!(of(Method::POST, "Task/a/%24re-route").map(|asked| asked.word()).ok(), Some("re-route"));
+        assert_eq!(status(Method::GET, "Task/a/$re-route"), Some(405));
+        assert_eq!(status(Method::POST, "ServiceRequest/a/$re-route"), Some(404));
         assert_eq!(status(Method::DELETE, "Task/a"), Some(405));
         assert_eq!(status(Method::POST, "Patient"), Some(405));
         assert_eq!(status(Method::GET, "Task/a/$preview-outcome"), Some(405));

@@ -21,6 +21,7 @@ mod preview_outcome;
 mod process_message;
 mod read;
 mod redact;
+mod route;
 mod search;
 pub mod serve;
 mod tls;

@@ -23,6 +23,7 @@ pub mod onward;
 pub mod outcome;
 pub mod pages;
 pub mod parameters;
+pub mod plain;
 pub mod provenance;
 pub mod task;
 pub mod version;
