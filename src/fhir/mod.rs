@@ -12,6 +12,7 @@ pub mod communication;
 pub mod dates;
 pub mod episode;
 pub mod evaluation;
+pub mod filing;
 pub mod ids;
 pub mod index;
 pub mod ledger;
