@@ -232,7 +232,6 @@ async fn handle(exchange: &Exchange, interaction: &Interaction) -> Answered {
             "re-route" => route::re_route(exchange, id).await,
             "hand-back" => route::hand_back(exchange, id).await,
             "preview-outcome" => preview_outcome::answer(exchange, id).await,
-            "filing" => filing::answer(exchange, id).await,
             _ => Err(super::interaction::no_path().into()),
         },
         Interaction::Bundle => transaction::answer(exchange).await,
