@@ -54,6 +54,7 @@ pub struct Config {
     pub bars: Bars,
     pub intake: Intake,
     pub delivery: Delivery,
+    pub outcome: Outcome,
     pub writeback: Writeback,
     pub evaluation: Evaluation,
     pub mesh: Mesh,
@@ -251,6 +252,12 @@ mod sections {
         pub url: String,
         pub secret_file: PathBuf,
         pub events: Vec<String>,
+    }
+
+    #[derive(Debug, Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Outcome {
+        pub share: String,
     }
 
     #[derive(Debug, Clone, Deserialize)]

@@ -385,8 +385,12 @@ fn the_matrix_of_role_interaction_and_type() {
     let story_read = "RCPI";
     let expected = |kind: &str, interaction: &str| match (kind, interaction) {
         ("AuditEvent", "read" | "vread" | "history-instance" | "search-type") => "I",
-        ("ServiceRequest", "create" | "update") => "R",
-        ("Task" | "Observation" | "QuestionnaireResponse" | "Encounter", "create" | "update") => "P",
+        // A pool's are referrals onward and signposts only; `outcome` sees to it.
+        ("ServiceRequest", "create" | "update") => "RP",
+        (
+            "Task" | "Observation" | "QuestionnaireResponse" | "Encounter" | "CarePlan" | "Goal" | "Communication",
+            "create" | "update",
+        ) => "P",
         (
             "ServiceRequest"
             | "Task"
@@ -394,6 +398,10 @@ fn the_matrix_of_role_interaction_and_type() {
             | "Observation"
             | "QuestionnaireResponse"
             | "Encounter"
+            | "EpisodeOfCare"
+            | "CarePlan"
+            | "Goal"
+            | "Communication"
             | "Flag"
             | "Consent"
             | "Provenance",
@@ -409,6 +417,10 @@ fn the_matrix_of_role_interaction_and_type() {
         "Observation",
         "QuestionnaireResponse",
         "Encounter",
+        "EpisodeOfCare",
+        "CarePlan",
+        "Goal",
+        "Communication",
         "Flag",
         "Consent",
         "Provenance",

@@ -159,7 +159,8 @@ async fn nothing_is_measured_before_acceptance_or_after_the_end() {
     house.moves(&to, "accepted").await.unwrap();
     house.moves(&to, "completed").await.unwrap();
     assert_eq!(expression(house.create(&to, swemwbs(&to, "21")).await), (422, "Observation.basedOn".into()));
-    assert_eq!(expression(house.moves(&to, "in-progress").await), (422, "Task.status".into()));
+    assert_eq!(expression(house.moves(&to, "accepted").await), (422, "Task.status".into()));
+    assert_eq!(expression(house.moves(&to, "in-progress").await), (422, "Task.statusReason".into()));
     assert_eq!(filed(&house, &to).await, ["outcome.accepted", "outcome.closed"]);
 }
 

@@ -15,12 +15,13 @@ mod referrals;
 mod running;
 
 use fingerpost::clock::Clock;
-use fingerpost::config::Role;
+use fingerpost::config::{Client, Role};
+use fingerpost::fhir::ids::OdsCode;
 use fingerpost::gateway;
 use jiff::SignedDuration;
 use program::fingerpost;
 use running::{Running, start_at};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PLACES: [&str; 4] = ["sefton", "norfolk", "leeds", "lincolnshire"];
 
@@ -61,6 +62,7 @@ impl Town {
         let running = start_at(clock.clone(), |config| {
             config.gateway.place = place.into();
             config.gateway.config_dir = places.path().display().to_string();
+            config.access.clients.push(trust());
         })
         .await;
         let town = Self { running, clock, place };
@@ -119,6 +121,27 @@ impl Town {
         let args = ["route", "rehearse", "--config", &file, "--running", "gateway.toml", "--json"];
         fingerpost(self.running.dir.path(), &args, &[]).expect(0).json()
     }
+}
+
+/// A mental health trust, with an invented code.
+fn trust() -> Client {
+    Client {
+        id: "trust".into(),
+        name: "A mental health trust".into(),
+        ods: OdsCode::parse("FPT01").unwrap(),
+        role: Role::Referrer,
+        pools: Vec::new(),
+        scopes: Vec::new(),
+        jwks_file: String::new(),
+        certificate_sha256: String::new(),
+        source: "mental-health".into(),
+    }
+}
+
+/// The first entry of a type in a message.
+fn entry<'a>(bundle: &'a mut Value, kind: &str) -> &'a mut Value {
+    let entries = bundle["entry"].as_array_mut().unwrap();
+    &mut entries.iter_mut().find(|e| e["resource"]["resourceType"] == kind).unwrap()["resource"]
 }
 
 fn moved(report: &Value) -> BTreeSet<(String, String, String)> {
@@ -197,4 +220,130 @@ fn a_rehearsal_of_bad_input_says_what_is_wrong() {
     );
     let err = run(&["--config", "sefton"]).expect(2).err;
     assert!(err.contains("sefton/pools.csv:9: valid_from '01/02/2026' is not a date"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn norfolk_a_worker_off_sick_for_three_weeks() {
+    let off = |text: &str| format!("worker,from,to,note\nwn-coastal-1,2026-02-02,2026-02-22,\n{text}");
+    let town = Town::open("norfolk", "2026-02-04T09:00:00Z", &[("absences.csv", &off)]).await;
+    // Burnham Surgery is in the Coastal cluster, whose one worker is off.
+    let during = town.refer(1, "D82072", |_| {}).await;
+    let explained = town.explain(&during);
+    assert_eq!(explained["pool"], "kings-lynn", "{explained}");
+    assert!(explained["passed_over"].to_string().contains("coastal"), "{explained}");
+    assert!(town.said(&during).contains("Kings Lynn"), "{}", town.said(&during));
+    let own = town.refer(2, "D82044", |_| {}).await;
+    assert_eq!(town.explain(&own)["pool"], "kings-lynn");
+    town.clock.advance(SignedDuration::from_hours(24 * 20));
+    let after = town.refer(3, "D82072", |_| {}).await;
+    assert_eq!(town.explain(&after)["pool"], "coastal", "she is back on the 23rd");
+
+    // Without the absence row the person of the three weeks would be with somebody who is not there.
+    let report = town.rehearse("nobody-off", &[("absences.csv", &|_| "worker,from,to,note\n".into())]);
+    assert_eq!(moved(&report), BTreeSet::from([(during, "kings-lynn".into(), "coastal".into())]));
+    assert_eq!(moved(&town.rehearse("same", &[("absences.csv", &off)])), BTreeSet::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leeds_a_woman_asking_in_urdu_for_a_home_visit_on_saturday() {
+    let asks = |bundle: &mut Value| {
+        let sct = |code: &str| json!({"coding": [{"system": "http://snomed.info/sct", "code": code}]});
+        entry(bundle, "Patient")["communication"] =
+            json!([{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "ur"}]}, "preferred": true}]);
+        let request = entry(bundle, "ServiceRequest");
+        request["reasonCode"].as_array_mut().unwrap().extend([sct("314434008"), sct("1325371000000107")]);
+        request["occurrenceTiming"] = json!({"repeat": {"dayOfWeek": ["sat"]}});
+    };
+    let town = Town::open("leeds", "2026-02-04T09:00:00Z", &[]).await;
+    // The Roundhay Road Surgery's locality has no such worker; North Leeds has.
+    let referral = town.refer(1, "B86002", asks).await;
+    let explained = town.explain(&referral);
+    assert_eq!(
+        (&explained["pool"], &explained["worker"]),
+        (&json!("leeds-north"), &json!("wl-north-1")),
+        "{explained}"
+    );
+    let input = &explained["input"];
+    assert_eq!(
+        (&input["language"], &input["worker_sex"], &input["home_visit"], &input["days"]),
+        (&json!("ur"), &json!("female"), &json!(true), &json!(["sat"]))
+    );
+    let passed = explained["passed_over"].to_string();
+    for other in ["leeds-west", "leeds-south-east"] {
+        assert!(passed.contains(other), "why not {other}: {passed}");
+    }
+    // Not to somebody who is away, nor to one of another sex.
+    let away = |_: &str| "worker,from,to,note\nwl-north-1,2026-02-01,2026-02-28,\n".to_owned();
+    let report = town.rehearse("away", &[("absences.csv", &away)]);
+    assert_eq!(moved(&report), BTreeSet::from([(referral.clone(), "leeds-north".into(), "unallocated".into())]));
+    // The problem: a service of five days a week. The solution: the one shipped.
+    let five_days = |text: &str| {
+        text.replace("; sat 09:00-13:00", "").replace("; sat 10:00-14:00", "").replace("tue-sat", "tue-fri")
+    };
+    let report = town.rehearse("five-days", &[("workers.csv", &five_days)]);
+    assert_eq!(moved(&report), BTreeSet::from([(referral, "leeds-north".into(), "unallocated".into())]));
+    let languages = report["equity"].as_array().unwrap().iter().find(|table| table["by"] == "language").unwrap();
+    assert_eq!(languages["groups"][0]["people"], Value::Null, "one person is a small number: {languages}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lincolnshire_one_person_referred_by_a_gp_and_by_the_mental_health_trust() {
+    let town = Town::open("lincolnshire", "2026-02-04T09:00:00Z", &[]).await;
+    let first = town.refer(1, "C83001", |_| {}).await;
+    assert_eq!(town.explain(&first)["pool"], "lincs-west");
+    let token = town.running.gateway.access.mint("trust", None, town.clock.now()).unwrap().access_token;
+    // The same person, another message with the trust's own identifier.
+    let again = |bundle: &mut Value| {
+        let other = referrals::bars_message(2, "C83001");
+        bundle["id"] = other["id"].clone();
+        entry(bundle, "ServiceRequest")["identifier"] =
+            json!([{"system": "https://trust.example/id/referral", "value": "T-1"}]);
+    };
+    let second = town.send(&token, 1, "C83001", again).await;
+    assert_ne!(first, second);
+    let row = town.running.gateway.store.ledger_row(&second).await.unwrap().unwrap();
+    assert_eq!((row.state.word(), row.waiting_on), ("returned", format!("linked to the open episode {first}")));
+    assert_eq!(town.running.gateway.store.caseloads().await.unwrap(), [("lincs-west".to_owned(), 1)]);
+    // Somebody else whom only the trust refers goes to the central point.
+    let own = town.send(&token, 3, "C83001", |_| {}).await;
+    let explained = town.explain(&own);
+    assert_eq!((&explained["pool"], &explained["input"]["source"]), (&json!("lincs-central"), &json!("mental-health")));
+    assert_eq!(explained["rule"], "mental health trust");
+    // The person is asked once: one episode, whatever the rules. Without the trust's rule only the
+    // other one moves.
+    let no_rule = |text: &str| text.replace("when.source = [\"mental-health\"]", "when.source = [\"agency\"]");
+    let report = town.rehearse("no-rule", &[("routing.toml", &no_rule)]);
+    assert_eq!(report["asked"], 2);
+    assert_eq!(moved(&report), BTreeSet::from([(own, "lincs-central".into(), "lincs-west".into())]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sefton_a_network_over_capacity_beside_one_with_room() {
+    let alone =
+        |text: &str| text.replace("FPE07,,seaforth-litherland,", "FPE07,,,").replace("FPE06,,,bootle,", "FPE06,,,,");
+    let town = Town::open("sefton", "2026-02-02T09:00:00Z", &[("pools.csv", &alone)]).await;
+    let mut last = String::new();
+    for n in 0..64 {
+        last = town.refer(n, "N84002", |_| {}).await;
+        town.clock.advance(SignedDuration::from_hours(6));
+    }
+    assert_eq!(town.explain(&last)["pool"], "bootle", "nobody else consents: it fills over its room");
+    assert!(town.said(&last).contains("Bootle"));
+    let report = town.rehearse("consent", &[]);
+    let all = moved(&report);
+    assert!(
+        !all.is_empty() && all.iter().all(|(_, from, to)| from == "bootle" && to == "seaforth-litherland"),
+        "{all:?}"
+    );
+    let wait = |which: &str| report["waits"][which]["ninetieth_days"].as_u64().unwrap();
+    assert!(wait("after") <= wait("before"), "{}", report["waits"]);
+
+    let town = Town::open("sefton", "2026-02-02T09:00:00Z", &[]).await;
+    for n in 0..64 {
+        last = town.refer(n, "N84002", |_| {}).await;
+    }
+    let explained = town.explain(&last);
+    assert_eq!(explained["pool"], "seaforth-litherland", "{explained}");
+    assert!(explained["passed_over"].to_string().contains("bootle"), "{explained}");
+    assert_eq!(moved(&town.rehearse("same", &[])), BTreeSet::new());
 }

@@ -25,6 +25,8 @@ const STORY: &[&str] = &[
     "Observation",
     "QuestionnaireResponse",
     "Encounter",
+    "EpisodeOfCare",
+    "Goal",
     "Consent",
     "Flag",
     "Provenance",
@@ -54,7 +56,17 @@ pub const TABLE: &[Line] = &[
     Line { role: Role::Pool, kinds: STORY, rights: "rs", why: "link workers know whom they work with" },
     Line {
         role: Role::Pool,
-        kinds: &["Task", "Observation", "QuestionnaireResponse", "Encounter"],
+        kinds: &[
+            "Task",
+            "Observation",
+            "QuestionnaireResponse",
+            "Encounter",
+            "CarePlan",
+            "Goal",
+            "Communication",
+            // Referrals onward and signposts only: `outcome` refuses the rest.
+            "ServiceRequest",
+        ],
         rights: "cu",
         why: "link workers record what they did and what came of it",
     },
@@ -99,6 +111,7 @@ const EVERYONE: &[Role] = &[Role::Referrer, Role::Consumer, Role::Pool, Role::Ig
 pub const OPERATIONS: &[Operation] = &[
     Operation { name: "capabilities", roles: EVERYONE, needs: None },
     Operation { name: "validate", roles: EVERYONE, needs: None },
+    Operation { name: "preview-outcome", roles: &[Role::Pool], needs: Some(("Task", 'u')) },
     Operation { name: "process-message", roles: &[Role::Referrer], needs: Some(("ServiceRequest", 'c')) },
     Operation { name: "transaction", roles: &[Role::Referrer, Role::Pool], needs: None },
     Operation { name: "batch", roles: &[Role::Referrer, Role::Pool, Role::Consumer, Role::Ig], needs: None },

@@ -22,14 +22,7 @@ pub async fn answer(exchange: &Exchange, kind: &str) -> Answered {
     }
     let resource = exchange.resource()?;
     same_type(&resource, kind)?;
-    let write = Write {
-        kind: kind.to_owned(),
-        id: None,
-        resource,
-        if_match: None,
-        request: exchange.request.clone(),
-        also: Vec::new(),
-    };
+    let write = Write { kind: kind.to_owned(), resource, request: exchange.request.clone(), ..Write::default() };
     let stored = outcome::record(&exchange.gateway, exchange.caller()?, write).await?;
     Ok(written(exchange, &stored, 201))
 }

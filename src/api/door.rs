@@ -21,7 +21,8 @@ use super::exchange::{Exchange, pairs};
 use super::interaction::{Interaction, wrong_method};
 use super::{AtEdge, base, negotiate, who};
 use super::{
-    audit_event, capabilities, create, history, process_message, read, route, search, transaction, update, validate,
+    audit_event, capabilities, create, history, preview_outcome, process_message, read, route, search, transaction,
+    update, validate,
 };
 use crate::audit::{Agent, Entry, Kind, Outcome};
 use crate::config::Role;
@@ -234,6 +235,7 @@ async fn handle(exchange: &Exchange, interaction: &Interaction) -> Answered {
         Interaction::Bundle => transaction::answer(exchange).await,
         Interaction::ProcessMessage => process_message::answer(exchange).await,
         Interaction::Validate => Ok(validate::answer(exchange)?),
+        Interaction::PreviewOutcome { id } => preview_outcome::answer(exchange, id).await,
     }
 }
 

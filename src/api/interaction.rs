@@ -31,16 +31,19 @@ const fn kept(name: &'static str) -> Type {
 
 /// Every type that is served.
 pub const TYPES: &[Type] = &[
-    read_only("ServiceRequest"),
+    written("ServiceRequest"),
     written("Task"),
     read_only("Patient"),
     written("Observation"),
     written("QuestionnaireResponse"),
     written("Encounter"),
+    written("CarePlan"),
+    written("Goal"),
+    written("Communication"),
+    read_only("EpisodeOfCare"),
     read_only("Provenance"),
     read_only("Consent"),
     read_only("Flag"),
-    read_only("Communication"),
     kept("HealthcareService"),
     read_only("Organization"),
     kept("PractitionerRole"),
@@ -64,6 +67,7 @@ pub enum Interaction {
     Bundle,
     ProcessMessage,
     Validate,
+    PreviewOutcome { id: String },
 }
 
 /// An operation on one resource, `/Type/id/$name`.
@@ -85,7 +89,8 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 use Interaction::{
-    Bundle, Capabilities, Create, History, Operate, ProcessMessage, Read, Search, Update, Validate, Vread,
+    Bundle, Capabilities, Create, History, Operate, PreviewOutcome, ProcessMessage, Read, Search, Update, Validate,
+    Vread,
 };
 
 /// Longest logical id. <https://hl7.org/fhir/R4/datatypes.html#id>
@@ -107,6 +112,7 @@ impl Interaction {
             ["$process-message"] if post => ProcessMessage,
             ["$validate"] if post => Validate,
             [kind, "$validate"] if post => kind_of(kind).map(|_| Validate)?,
+            ["Task", id, "$preview-outcome"] if post => PreviewOutcome { id: id_of(id)? },
             [kind, "_search"] if post => Search { kind: kind_of(kind)?.name },
             [kind] if get => Search { kind: kind_of(kind)?.name },
             [kind] if post => Create { kind: written_kind(kind)? },
@@ -122,6 +128,7 @@ impl Interaction {
             }
             [kind, _, name] if operation(kind, name).is_some() => return Err(wrong_method()),
             [] | ["metadata" | "$process-message" | "$validate"] => return Err(wrong_method()),
+            ["Task", _, "$preview-outcome"] => return Err(wrong_method()),
             [kind] | [kind, _] | [kind, _, "_history"] | [kind, _, "_history", _] => {
                 return Err(kind_of(kind).map_or_else(|unknown| unknown, |_| wrong_method()));
             }
@@ -145,6 +152,7 @@ impl Interaction {
             Bundle => "batch",
             ProcessMessage => "process-message",
             Validate => "validate",
+            PreviewOutcome { .. } => "preview-outcome",
         }
     }
 
@@ -157,6 +165,7 @@ impl Interaction {
             | Create { kind }
             | Update { kind, .. }
             | Search { kind } => kind,
+            PreviewOutcome { .. } => "Task",
             Operate { on, .. } => on.kind,
             Capabilities | Bundle | ProcessMessage | Validate => "",
         }
@@ -168,6 +177,7 @@ impl Interaction {
             Read { kind, id } | History { kind, id } | Update { kind, id } => format!("{kind}/{id}"),
             Operate { on, id } => format!("{}/{id}", on.kind),
             Vread { kind, id, version } => format!("{kind}/{id}/_history/{version}"),
+            PreviewOutcome { id } => format!("Task/{id}"),
             _ => String::new(),
         }
     }
@@ -185,6 +195,7 @@ impl Interaction {
             Bundle => "/fhir".into(),
             ProcessMessage => "/fhir/$process-message".into(),
             Validate => "/fhir/$validate".into(),
+            PreviewOutcome { .. } => "/fhir/Task/{id}/$preview-outcome".into(),
         }
     }
 
@@ -193,7 +204,7 @@ impl Interaction {
         match self {
             Create { .. } => Action::C,
             Update { .. } => Action::U,
-            Read { .. } | Vread { .. } | History { .. } => Action::R,
+            Read { .. } | Vread { .. } | History { .. } | PreviewOutcome { .. } => Action::R,
             Operate { on, .. } => {
                 if on.changes {
                     Action::U
@@ -258,6 +269,7 @@ mod tests {
         assert_eq!(of(Method::GET, "Task").ok(), Some(Search { kind: "Task" }));
         assert_eq!(of(Method::POST, "/Task/_search").ok(), Some(Search { kind: "Task" }));
         assert_eq!(of(Method::POST, "%24process-message").ok(), Some(ProcessMessage));
+        assert_eq!(of(Method::POST, "Task/a/$preview-outcome").ok(), Some(PreviewOutcome { id: "a".into() }));
         assert_eq!(of(Method::POST, "").ok(), Some(Bundle));
         assert_eq!(of(Method::GET, "Task/a-1").ok(), Some(Read { kind: "Task", id: "a-1".into() }));
         let status = |method, path| of(method, path).err().map(|rejection| rejection.status());
@@ -266,6 +278,8 @@ mod tests {
         assert_eq!(status(Method::POST, "ServiceRequest/a/$re-route"), Some(404));
         assert_eq!(status(Method::DELETE, "Task/a"), Some(405));
         assert_eq!(status(Method::POST, "Patient"), Some(405));
+        assert_eq!(status(Method::GET, "Task/a/$preview-outcome"), Some(405));
+        assert_eq!(status(Method::POST, "Flag/a/$preview-outcome"), Some(404));
         assert_eq!(status(Method::GET, "Slot"), Some(404));
         assert_eq!(status(Method::GET, "Task/a_b"), Some(404));
         assert_eq!(status(Method::GET, "Task/a/_history/x"), Some(404));

@@ -17,6 +17,7 @@ pub mod interaction;
 pub mod metrics;
 pub mod negotiate;
 mod plain;
+mod preview_outcome;
 mod process_message;
 mod read;
 mod redact;

@@ -16,7 +16,8 @@ use super::answer::{Answer, Answered, Record, Refusal};
 use super::door::{self, Told};
 use super::exchange::{Exchange, pairs};
 use super::interaction::Interaction;
-use crate::fhir::{self, each, outcome, pages};
+use crate::config::Role;
+use crate::fhir::{self, each, onward, outcome, pages};
 use crate::referral::{self, Channel, Received};
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::commit::{DoorKey, digest};
@@ -45,7 +46,9 @@ pub async fn answer(exchange: &Exchange) -> Answered {
         let words = format!("the Bundle has more than {ENTRIES_MAX} entries");
         return Err(Rejection::new(BarsError::TooLarge, IssueType::TooLong, words).at("Bundle.entry").into());
     }
-    let refers = each(&bundle["entry"]).any(|entry| fhir::kind(&entry["resource"]) == "ServiceRequest");
+    // What a pool makes is based on a referral and is none itself: it does not go down the path.
+    let is_referral = |resource: &Value| fhir::kind(resource) == "ServiceRequest" && !onward::is_onward(resource);
+    let refers = each(&bundle["entry"]).any(|entry| is_referral(&entry["resource"]));
     if kind == "transaction" && refers {
         return refer(exchange, &bundle).await;
     }
@@ -60,6 +63,10 @@ pub async fn answer(exchange: &Exchange) -> Answered {
 async fn refer(exchange: &Exchange, bundle: &Arc<Value>) -> Answered {
     let caller = exchange.caller()?;
     caller.may("create", "ServiceRequest")?;
+    if caller.role != Role::Referrer {
+        let words = "a ServiceRequest made by a pool is a referral onward or a signpost, by its category";
+        return Err(Rejection::forbidden(words).into());
+    }
     let mut received = received(exchange, Channel::Fhir)?;
     received.keys.extend(request_key(exchange, &caller.client));
     received.bundle = Some(bundle.clone());

@@ -19,14 +19,8 @@ pub async fn answer(exchange: &Exchange, kind: &str, id: &str) -> Answered {
         let words = "the resource's id must be the one in the address";
         return Err(Rejection::bad_request(IssueType::Invalid, words).at(format!("{kind}.id")).into());
     }
-    let write = Write {
-        kind: kind.to_owned(),
-        id: Some(id.to_owned()),
-        resource,
-        if_match,
-        request: exchange.request.clone(),
-        also: Vec::new(),
-    };
+    let write = Write { kind: kind.to_owned(), id: Some(id.to_owned()), resource, if_match, ..Write::default() };
+    let write = Write { request: exchange.request.clone(), ..write };
     let caller = exchange.caller()?;
     let stored = if directory::KINDS.contains(&kind) {
         directory::update(&exchange.gateway, caller, write).await?

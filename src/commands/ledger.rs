@@ -8,10 +8,10 @@ use clap::Args;
 use super::{Failure, Options, open, out};
 use crate::audit::{Action, Verifier};
 use crate::delivery::WRITEBACK;
-use crate::fhir::{self, ids::OdsCode};
+use crate::fhir::{self, ids::OdsCode, onward::ONWARD};
 use crate::ledger::{self as books, Books, statement};
 use crate::referral::Gateway;
-use crate::store::{Search, StoreError};
+use crate::store::{Criterion, Search, StoreError, Test, param};
 
 /// ServiceRequests asked for at a time.
 const PAGE: usize = 1000;
@@ -156,9 +156,13 @@ async fn reckon(
     date: Option<jiff::civil::Date>,
 ) -> Result<books::Ledger, StoreError> {
     let day = date.map(|date| date.to_string());
-    let referrals = referrals(gateway).await?;
+    let mut referrals = requests(gateway, Vec::new()).await?;
     let holds = gateway.store.holds().await?;
     let rows = gateway.store.ledger(practice, day.as_deref()).await?;
+    // What pools made of a referral is no referral, unless it has a row all the same.
+    let mut onward = requests(gateway, vec![onward()]).await?;
+    onward.retain(|id| rows.iter().all(|row| row.id != *id));
+    referrals.retain(|id| !onward.contains(id));
     let ignored = gateway.store.ignored().await?;
     let asked = |of: &str| practice.is_none_or(|practice| practice == of);
     // What was ignored is counted by practice and reason, not by day.
@@ -182,8 +186,13 @@ async fn reckon(
     Ok(books::reckon(gateway.clock.now(), &books))
 }
 
-/// The ids of every ServiceRequest that is kept.
-async fn referrals(gateway: &Gateway) -> Result<BTreeSet<String>, StoreError> {
+/// Referrals onward and signposts.
+fn onward() -> Criterion {
+    Criterion { param: param::CATEGORY, any_of: vec![Test::System(ONWARD.to_owned())], negated: false }
+}
+
+/// The ids of every ServiceRequest that is kept and fits.
+async fn requests(gateway: &Gateway, criteria: Vec<Criterion>) -> Result<BTreeSet<String>, StoreError> {
     let mut ids = BTreeSet::new();
     let mut after = None;
     loop {
@@ -191,7 +200,7 @@ async fn referrals(gateway: &Gateway) -> Result<BTreeSet<String>, StoreError> {
             kind: "ServiceRequest".into(),
             ids: Vec::new(),
             updated: (None, None),
-            criteria: Vec::new(),
+            criteria: criteria.clone(),
             visible: None,
             newest_first: false,
             count: PAGE,

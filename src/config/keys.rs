@@ -66,6 +66,7 @@ pub const KEYS: &[Key] = &[
     needed("delivery.receivers[].url", UrlNamed),
     needed("delivery.receivers[].secret_file", PathNamed),
     needed("delivery.receivers[].events", WordsOf(EVENTS)),
+    key("outcome.share", OneOf(&["all", "codes", "nothing"])),
     key("writeback.infrastructure_hours", Whole(1, 8760)),
     key("writeback.business_hours", Whole(1, 8760)),
     key("writeback.practice_days", Whole(1, 365)),

@@ -1,19 +1,24 @@
 //! What one outcome changes, gathered and then committed whole: resource versions, entries for the
-//! practice, deliveries, ledger, episode, audit entry.
+//! practice, deliveries, ledger, episode, audit entry. A preview is the same, shown instead.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Write;
+use super::contact::{Came, came};
+use super::episode::{Event, next};
+use super::filing::{self, Draft};
 use super::journey::Journey;
+use super::{Write, care, preview};
 use crate::access::Caller;
 use crate::audit::{self, Action, Entry, Kind};
+use crate::clock::instant;
 use crate::delivery;
-use crate::fhir::version;
+use crate::fhir::episode as said;
+use crate::fhir::{self, observation, version};
 use crate::referral::Gateway;
 use crate::rejection::Rejection;
-use crate::store::commit::{Commit, Episode, LedgerRow, OutboxRow, ResourceWrite};
+use crate::store::commit::{Commit, Episode, LedgerRow, LedgerState, OutboxRow, ResourceWrite};
 use crate::store::filing::Filing;
 use crate::store::{Store, StoreError, Stored, countdown};
 
@@ -22,33 +27,43 @@ const PRACTICE_SYSTEM: &str = "practice-system";
 
 /// One outcome's changes. The first resource added is the answer.
 pub struct Change<'a> {
-    journey: &'a Journey,
-    at: Timestamp,
-    writes: Vec<ResourceWrite>,
-    filed: Vec<OutboxRow>,
+    pub(super) journey: &'a Journey,
+    pub(super) at: Timestamp,
+    pub(super) items: Vec<Item>,
+    pub(super) event: Option<Event>,
     ledger: Option<LedgerRow>,
     episode: Option<Episode>,
+    ends_as: Option<LedgerState>,
+}
+
+/// One resource version.
+pub(super) struct Item {
+    pub resource: Value,
+    pub version: u32,
+    /// The event under which the practice's system must have it too.
+    pub files: Option<String>,
 }
 
 impl<'a> Change<'a> {
     /// Nothing yet.
     pub fn new(journey: &'a Journey, at: Timestamp) -> Self {
-        Self { journey, at, writes: Vec::new(), filed: Vec::new(), ledger: None, episode: None }
+        Self { journey, at, items: Vec::new(), event: None, ledger: None, episode: None, ends_as: None }
+    }
+
+    /// Says what happens to the episode by it. A measure need not: that is seen.
+    pub fn step(&mut self, event: Option<Event>) {
+        self.event = event;
     }
 
     /// Adds a resource version.
     pub fn add(&mut self, resource: Value, version: u32) {
-        self.writes.push(version::write(resource, version, self.at, &self.journey.visible, String::new()));
+        self.items.push(Item { resource, version, files: None });
     }
 
-    /// Adds a version that the practice's system must have too, under `outcome.` and `event`.
+    /// Adds a version that the practice's system must have too, under `outcome.` and `event`,
+    /// unless the person's choice keeps it here.
     pub fn file(&mut self, event: &str, resource: Value, version: u32) {
-        self.add(resource, version);
-        let Some(write) = self.writes.last() else { return };
-        let this = [(write.kind.clone(), write.id.clone(), write.version)];
-        let event = format!("outcome.{event}");
-        let row = delivery::practice_row(&self.journey.practice, &event, &self.journey.episode.id, &this, self.at);
-        self.filed.push(row);
+        self.items.push(Item { resource, version, files: Some(format!("outcome.{event}")) });
     }
 
     /// Files an entry at the version that follows what is stored. Returns false, having done
@@ -60,7 +75,7 @@ impl<'a> Change<'a> {
         resource: Value,
         once: bool,
     ) -> Result<bool, StoreError> {
-        let (kind, id) = (crate::fhir::kind(&resource), crate::fhir::id(&resource));
+        let (kind, id) = (fhir::kind(&resource), fhir::id(&resource));
         let before = store.read(kind, id).await?.map_or(0, |stored| stored.version);
         if once && before > 0 {
             return Ok(false);
@@ -70,50 +85,116 @@ impl<'a> Change<'a> {
     }
 
     /// The pool's work is over: the episode ends and the ledger waits for the practice's system.
-    pub fn end(&mut self) {
+    pub fn end(&mut self, state: LedgerState) {
+        self.ends_as = Some(state);
         self.episode = Some(Episode { open: false, ..self.journey.episode.clone() });
         self.ledger =
             Some(LedgerRow { waiting_on: PRACTICE_SYSTEM.to_owned(), since: self.at, ..self.journey.ledger.clone() });
     }
 
-    /// Commits all of it and returns the first resource.
-    pub async fn commit(self, gateway: &Gateway, caller: &Caller, write: &Write) -> Result<Stored, Rejection> {
-        let Some(first) = self.writes.first() else { return Err(Rejection::not_found()) };
-        let answer = Stored {
-            kind: first.kind.clone(),
-            id: first.id.clone(),
-            version: first.version,
-            at: first.at,
-            deleted: false,
-            body: first.body.clone(),
-            lineage: String::new(),
-        };
-        let entry = self.entry(caller, write);
-        let contact = self.contact();
-        let mut outbox = self.deliveries(gateway);
-        let filings = self.filed.iter().filter_map(Filing::queued).collect();
-        outbox.extend(self.filed);
+    /// The pool's work goes on: the episode is open, and the ledger waits for the pool.
+    pub fn reopen(&mut self) {
+        let episode = Episode { open: true, ..self.journey.episode.clone() };
+        self.ledger = Some(LedgerRow {
+            state: LedgerState::Open,
+            waiting_on: episode.pool.clone(),
+            since: self.at,
+            ..self.journey.ledger.clone()
+        });
+        self.episode = Some(episode);
+    }
+
+    /// Commits all of it and returns the first resource; for a preview, shows it instead: a
+    /// Parameters, and nothing is kept.
+    pub async fn commit(mut self, gateway: &Gateway, caller: &Caller, write: &Write) -> Result<Stored, Rejection> {
+        let sent = &write.resource;
+        self.restricted(gateway, sent).await?;
+        let (mut writes, mut filed, mut shown) = (Vec::new(), Vec::new(), Vec::new());
+        let items = std::mem::take(&mut self.items);
+        let care = care::next(gateway, &self, &items).await?;
+        for item in items.into_iter().chain(care) {
+            let (resource, files) = match item.files {
+                None => (labelled(item.resource), None),
+                Some(event) => {
+                    let (resource, is_filed) = filing::finished(self.journey, sent, item.resource)?;
+                    shown.push((resource.clone(), is_filed));
+                    (resource, Some(event).filter(|_| is_filed))
+                }
+            };
+            let write = version::write(resource, item.version, self.at, &self.journey.visible, String::new());
+            filed.extend(files.map(|event| self.row(&event, &write)));
+            writes.push(write);
+        }
+        if write.show {
+            return Ok(preview::stored(self.journey, self.at, &shown));
+        }
+        let unsent = self.ends_as.filter(|_| filed.is_empty());
+        if let (Some(state), Some(ledger)) = (unsent, &mut self.ledger) {
+            settle(gateway, state, ledger).await?;
+        }
+        let waits = self.ledger.clone().filter(|row| row.state == LedgerState::Open);
+        let Some(answer) = writes.first().map(stored) else { return Err(Rejection::not_found()) };
+        let contact = self.contact(&writes);
+        let mut outbox = self.deliveries(gateway, &writes);
+        let filings = filed.iter().filter_map(Filing::queued).collect();
+        outbox.extend(filed);
         let commit = Commit {
+            audit: vec![self.entry(caller, write, &writes)],
             countdowns: contact.into_iter().collect(),
-            writes: self.writes.into_iter().chain(write.also.iter().cloned()).collect(),
+            writes: writes.into_iter().chain(write.also.iter().cloned()).collect(),
             ledger: self.ledger.into_iter().collect(),
             episodes: self.episode.into_iter().collect(),
             outbox,
             filings,
-            audit: vec![entry],
             ..Commit::default()
         };
         gateway.store.commit(commit).await?;
         delivery::wake();
+        // What was under way may have arrived while this was committed.
+        if let (Some(state), Some(mut ledger)) = (unsent, waits)
+            && settle(gateway, state, &mut ledger).await?
+        {
+            gateway.store.commit(Commit { ledger: vec![ledger], ..Commit::default() }).await?;
+        }
         Ok(answer)
     }
 
-    /// The first finished contact, the person's answer or the end stops the clock.
-    fn contact(&self) -> Option<countdown::Change> {
-        let why = self.writes.iter().find_map(|write| {
+    /// What is sent to the practice in words of its own, not for the person's eyes: an entry each.
+    async fn restricted(&mut self, gateway: &Gateway, sent: &Value) -> Result<(), Rejection> {
+        for (of, kind, note) in filing::restricted(sent)? {
+            let effective = instant(self.at);
+            let draft = Draft {
+                event: "restricted-note",
+                of: &of,
+                effective: &effective,
+                status: "final",
+                slots: vec![("kind", kind), ("note", note)],
+            };
+            let entry = filing::entry(self.journey, sent, &draft)?;
+            if self.journey.share.files(super::entries::Needs::All) {
+                self.file_next(&gateway.store, draft.event, entry, true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The event, said or seen; `None` where the episode does not feel it.
+    pub(super) fn happened(&self, writes: &[Item]) -> Option<Event> {
+        let measure = |item: &Item| matches!(fhir::kind(&item.resource), "QuestionnaireResponse" | "Observation");
+        self.event.or_else(|| writes.first().is_some_and(measure).then_some(Event::Assess))
+    }
+
+    fn row(&self, event: &str, write: &ResourceWrite) -> OutboxRow {
+        let this = [(write.kind.clone(), write.id.clone(), write.version)];
+        delivery::practice_row(&self.journey.practice, event, &self.journey.episode.id, &this, self.at)
+    }
+
+    /// The first contact at which they met, the person's answer or the end stops the clock.
+    fn contact(&self, writes: &[ResourceWrite]) -> Option<countdown::Change> {
+        let why = writes.iter().find_map(|write| {
             let body: Value = serde_json::from_slice(&write.body).ok()?;
             match (write.kind.as_str(), body["status"].as_str()?) {
-                ("Encounter", "finished") => Some("first contact"),
+                ("Encounter", "finished") if came(&body) == Came::Met => Some("first contact"),
                 ("Task", "requested" | "received") => None,
                 ("Task", "accepted" | "in-progress" | "on-hold") => Some("the person accepted"),
                 ("Task", _) => Some("ended"),
@@ -124,9 +205,9 @@ impl<'a> Change<'a> {
     }
 
     /// Subscribers are told of the Task and of everything else, each under its own event.
-    fn deliveries(&self, gateway: &Gateway) -> Vec<OutboxRow> {
+    fn deliveries(&self, gateway: &Gateway, writes: &[ResourceWrite]) -> Vec<OutboxRow> {
         let named = |task: bool| -> Vec<(String, String, u32)> {
-            let chosen = self.writes.iter().filter(|write| (write.kind == "Task") == task);
+            let chosen = writes.iter().filter(|write| (write.kind == "Task") == task);
             chosen.map(|write| (write.kind.clone(), write.id.clone(), write.version)).collect()
         };
         let episode = &self.journey.episode.id;
@@ -137,7 +218,7 @@ impl<'a> Change<'a> {
             .collect()
     }
 
-    fn entry(&self, caller: &Caller, write: &Write) -> Entry {
+    fn entry(&self, caller: &Caller, write: &Write, writes: &[ResourceWrite]) -> Entry {
         let is_new = write.id.is_none();
         Entry {
             id: Uuid::new_v4(),
@@ -149,10 +230,63 @@ impl<'a> Change<'a> {
             agent: caller.agent(),
             purpose: "TREAT".to_owned(),
             request: write.request.clone(),
-            entities: self.writes.iter().map(|w| format!("{}/{}/_history/{}", w.kind, w.id, w.version)).collect(),
+            entities: writes.iter().map(|w| format!("{}/{}/_history/{}", w.kind, w.id, w.version)).collect(),
             patients: vec![self.journey.patient().to_owned()],
             query: String::new(),
             detail: String::new(),
         }
     }
+}
+
+/// Where nothing that ends the episode is sent, nobody is waited for once all that was sent before
+/// is in the record. Returns whether that is so.
+async fn settle(gateway: &Gateway, state: LedgerState, ledger: &mut LedgerRow) -> Result<bool, StoreError> {
+    let filings = gateway.store.filings_of(&ledger.id).await?;
+    let done = filings.iter().all(|filing| filing.state.is_in_record());
+    if done {
+        ledger.state = state;
+        ledger.waiting_on = String::new();
+    }
+    Ok(done)
+}
+
+/// A resource that holds words which the person must not read online says so itself.
+fn labelled(mut resource: Value) -> Value {
+    if fhir::kind(&resource) == "Task"
+        && let Some(labels) = resource.pointer_mut("/meta/security").and_then(Value::as_array_mut)
+    {
+        labels.retain(|label| label["code"] != observation::HIDDEN);
+        if labels.is_empty()
+            && let Some(meta) = resource["meta"].as_object_mut()
+        {
+            meta.shift_remove("security");
+        }
+    }
+    if said::restricted(&resource).is_empty() || observation::is_hidden(&resource) {
+        return resource;
+    }
+    if !resource["meta"]["security"].is_array() {
+        resource["meta"]["security"] = json!([]);
+    }
+    if let Some(labels) = resource["meta"]["security"].as_array_mut() {
+        labels.push(observation::hidden());
+    }
+    resource
+}
+
+fn stored(write: &ResourceWrite) -> Stored {
+    Stored {
+        kind: write.kind.clone(),
+        id: write.id.clone(),
+        version: write.version,
+        at: write.at,
+        deleted: false,
+        body: write.body.clone(),
+        lineage: String::new(),
+    }
+}
+
+/// The state that an episode is in after an event; as it is where nothing happened to it.
+pub(super) fn after(journey: &Journey, event: Option<Event>) -> super::episode::State {
+    event.and_then(|event| next(journey.state, event).ok()).unwrap_or(journey.state)
 }

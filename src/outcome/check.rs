@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::journey::{Journey, references};
+use super::episode::{self, Event};
+use super::journey::{Journey, origin, references};
+use super::terms;
 use crate::fhir::ids::NHS_NUMBER;
 use crate::fhir::{self, dates, split_reference};
 use crate::rejection::{BarsError, IssueType, Rejection};
@@ -32,33 +34,47 @@ pub fn out_of_range(expression: impl Into<String>, why: impl Into<String>) -> Re
     Rejection::unprocessable(IssueType::Value, why).at(expression)
 }
 
+/// An event that the episode's state machine lets happen where the episode stands.
+pub fn allowed(journey: &Journey, event: Option<Event>, kind: &str, element: &str) -> Result<(), Rejection> {
+    let Some(event) = event else { return Ok(()) };
+    episode::next(journey.state, event).map(drop).map_err(|why| refused(kind, element, why))
+}
+
 /// The outcome speaks of the Task's own person and referral, in an episode that is not over.
 pub fn belongs(journey: &Journey, outcome: &Value, may_write: fn(&str) -> bool) -> Result<(), Rejection> {
     let kind = fhir::kind(outcome);
     if !journey.episode.open {
-        return Err(refused(kind, "basedOn", "the episode is closed"));
+        return Err(refused(kind, origin(kind), "the episode is closed"));
     }
     if !may_write(journey.status()) {
-        return Err(refused(kind, "basedOn", format!("the Task is {}: accept it first", journey.status())));
+        return Err(refused(kind, origin(kind), format!("the Task is {}: accept it first", journey.status())));
     }
-    for element in ["basedOn", "focus"] {
-        for reference in references(&outcome[element]) {
-            let own = match split_reference(reference) {
-                Some(("ServiceRequest", id)) => id == journey.episode.id,
-                Some(("Task", id)) => id == journey.episode.task,
-                _ => false,
-            };
-            if !own {
-                return Err(refused(kind, element, "it must name the one referral that it is an outcome of"));
-            }
-        }
-    }
+    terms::codings(outcome)?;
+    own_referral(journey, outcome)?;
     let subject = &outcome["subject"];
     let other = |reference: &str| split_reference(reference) != split_reference(journey.patient());
     let number = (subject["identifier"]["system"].as_str() == Some(NHS_NUMBER))
         .then(|| subject["identifier"]["value"].as_str().unwrap_or(""));
     if subject["reference"].as_str().is_some_and(other) || number.is_some_and(|n| n != journey.episode.nhs_number) {
         return Err(refused(kind, "subject", "it must be the person of the referral"));
+    }
+    Ok(())
+}
+
+/// Names of referrals and Tasks are those of the one; what else a plan or goal names is its own.
+fn own_referral(journey: &Journey, outcome: &Value) -> Result<(), Rejection> {
+    let kind = fhir::kind(outcome);
+    for element in [origin(kind), "focus"] {
+        for reference in references(&outcome[element]) {
+            let own = match split_reference(reference) {
+                Some(("ServiceRequest", id)) => id == journey.episode.id,
+                Some(("Task", id)) => id == journey.episode.task,
+                _ => origin(kind) != "basedOn",
+            };
+            if !own {
+                return Err(refused(kind, element, "it must name the one referral that it is an outcome of"));
+            }
+        }
     }
     Ok(())
 }

@@ -2,10 +2,14 @@
 
 use serde_json::Value;
 
+use super::episode::{self, State};
+use super::share::Share;
+use super::state;
 use crate::access::Caller;
 use crate::config::Role;
 use crate::fhir::ids::OdsCode;
-use crate::fhir::observation::About;
+use crate::fhir::ids::stable_id;
+use crate::fhir::observation::{About, Author};
 use crate::fhir::{self, split_reference};
 use crate::referral::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
@@ -30,6 +34,16 @@ pub struct Journey {
     pub visible: Vec<(u8, String)>,
     /// The ODS code of the pool's organisation.
     pub performer: String,
+    /// The same as an author: who of it recorded something is added from what was sent.
+    pub organisation: Author,
+    /// Where the episode stands.
+    pub state: State,
+    /// The EpisodeOfCare as it stands, with its version; none before the person accepted.
+    pub care: Option<(Value, u32)>,
+    /// What of the person's outcomes goes into the GP record.
+    pub share: Share,
+    /// What would where the person has not chosen.
+    pub share_of_place: Share,
 }
 
 impl Journey {
@@ -47,7 +61,19 @@ impl Journey {
         let episode = store.episode(referral).await?.ok_or_else(broken)?;
         let ledger = store.ledger_row(referral).await?.ok_or_else(broken)?;
         let practice = ledger.practice.clone().ok_or_else(broken)?;
+        let care = match store.read("EpisodeOfCare", &care_id(referral)).await? {
+            Some(stored) => Some((parsed(&stored)?, stored.version)),
+            None => None,
+        };
+        let stage = care.as_ref().map_or("", |(care, _)| fhir::episode::stage(care));
+        let is_decline = state::is_decline(state::itk_code(&resource));
+        let place = Share::parse(&gateway.config.outcome.share).unwrap_or(Share::All);
         Ok(Self {
+            state: episode::state(resource["status"].as_str().unwrap_or(""), stage, is_decline),
+            care,
+            share: Share::of(&resource, place).unwrap_or(place),
+            share_of_place: place,
+            organisation: organisation(gateway, caller, &episode.pool),
             task: resource,
             task_version: task.version,
             request: parsed(&request)?,
@@ -67,17 +93,18 @@ impl Journey {
                 return Self::of_task(gateway, caller, id).await;
             }
         }
-        for reference in references(&outcome["basedOn"]) {
+        let from = origin(kind);
+        for reference in references(&outcome[from]) {
             if let Some(("ServiceRequest", id)) = split_reference(reference) {
                 let episode = gateway.store.episode(id).await?.ok_or_else(|| {
                     let words = "there is no such referral with a Task, or it is not yours";
-                    Rejection::unprocessable(IssueType::NotFound, words).at(format!("{kind}.basedOn"))
+                    Rejection::unprocessable(IssueType::NotFound, words).at(format!("{kind}.{from}"))
                 })?;
                 return Self::of_task(gateway, caller, &episode.task).await;
             }
         }
         let words = "it must be based on the ServiceRequest that it is an outcome of";
-        Err(Rejection::unprocessable(IssueType::Required, words).at(format!("{kind}.basedOn")))
+        Err(Rejection::unprocessable(IssueType::Required, words).at(format!("{kind}.{from}")))
     }
 
     /// `Task.status`.
@@ -90,6 +117,11 @@ impl Journey {
         self.task["for"]["reference"].as_str().unwrap_or("")
     }
 
+    /// `EpisodeOfCare/id`, whether there is one yet or not.
+    pub fn care_reference(&self) -> String {
+        format!("EpisodeOfCare/{}", care_id(&self.episode.id))
+    }
+
     /// What each entry about this referral says of whom and for what it is.
     pub fn about(&self) -> About<'_> {
         About {
@@ -99,6 +131,31 @@ impl Journey {
             referral_identifier: fhir::each(&self.request["identifier"]).next(),
             performer: &self.performer,
         }
+    }
+}
+
+/// The element by which an outcome of that type names its referral: `basedOn` where R4 lets it.
+pub fn origin(kind: &str) -> &'static str {
+    match kind {
+        "CarePlan" => "supportingInfo",
+        "Goal" => "addresses",
+        _ => "basedOn",
+    }
+}
+
+/// The logical id of the one EpisodeOfCare of a referral.
+pub fn care_id(referral: &str) -> String {
+    stable_id(&[referral, "EpisodeOfCare"]).to_string()
+}
+
+/// The caller's organisation, by name where the place knows it as the pool's employer.
+fn organisation(gateway: &Gateway, caller: &Caller, pool: &str) -> Author {
+    let place = gateway.place();
+    let employer = place.pools().iter().rev().find(|known| known.id == pool && known.employer_code == caller.ods);
+    Author {
+        ods: caller.ods.to_string(),
+        organisation: employer.map(|pool| pool.employer.clone()).unwrap_or_default(),
+        ..Author::default()
     }
 }
 

@@ -1,27 +1,47 @@
-//! Leg 8: what came of a referral - accepted, declined, contacts, measures, closure - recorded by
-//! the pool through FHIR.
+//! Leg 8: what came of a referral - accepted, declined, contacts, measures, plans, referrals
+//! onward, closure - recorded by the pool through FHIR.
 //!
-//! One file a kind of outcome; `state` is the Task's state machine, `entries` the codes under which
-//! outcomes are filed, `measure` the table of measures. Everything that one outcome changes is one
-//! commit. Not here: plans, referrals onward.
+//! `episode` is the state machine on a page, `state` what it is in Task statuses. One file a kind
+//! of outcome (`task`, `contact`, `plan`, `onward`, `message`, `score`, `response`); `entries` is
+//! what is filed in the GP record for each event, `filing` makes and finishes an entry, `share` and
+//! `names` keep out of it what must not be there, `preview` shows it first. Everything that one
+//! outcome changes is one commit.
 
+mod author;
+mod care;
 mod change;
 mod check;
 mod contact;
 mod context;
 pub mod entries;
+pub mod episode;
+mod filing;
 mod journey;
 mod kept;
 pub mod measure;
+mod message;
+mod names;
+mod onward;
 pub mod paired;
+mod plan;
+mod preview;
+pub mod reason;
 mod response;
 mod score;
+mod share;
 pub mod state;
+mod table;
 mod task;
+mod template;
+mod terms;
+
+pub use preview::{preview, reads};
+pub use share::Share;
 
 use serde_json::Value;
 
 use crate::access::Caller;
+use crate::config::Role;
 use crate::referral::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::Stored;
@@ -30,7 +50,7 @@ use crate::store::commit::ResourceWrite;
 /// What a caller asks to write.
 #[derive(Debug, Clone, Default)]
 pub struct Write {
-    /// `Task`, `Encounter`, `QuestionnaireResponse` or `Observation`.
+    /// The type: one of [`KINDS`].
     pub kind: String,
     /// The logical id to update; `None`: create.
     pub id: Option<String>,
@@ -40,9 +60,26 @@ pub struct Write {
     pub if_match: Option<u32>,
     /// `X-Request-Id`, for the audit entry; empty where there is none.
     pub request: String,
+    /// True: show what would be filed, as `preview` does, and keep nothing.
+    pub show: bool,
     /// What is committed with it: the gateway's own notices.
     pub also: Vec<ResourceWrite>,
 }
+
+/// The types that a pool writes.
+pub const KINDS: [&str; 8] = [
+    "Task",
+    "Encounter",
+    "Observation",
+    "QuestionnaireResponse",
+    "CarePlan",
+    "Goal",
+    "ServiceRequest",
+    "Communication",
+];
+
+/// Times that an outcome is recorded again because another one moved the episode meanwhile.
+const RACES_MAX: usize = 5;
 
 /// Records what a pool did for one of its own Tasks, in one commit, audit entry included.
 ///
@@ -54,11 +91,38 @@ pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
     if write.resource["resourceType"].as_str() != Some(&write.kind) {
         return Err(Rejection::bad_request(IssueType::Invalid, "the resource is of another type").at("resourceType"));
     }
+    if caller.role != Role::Pool {
+        return Err(not_a_pool(&write.kind));
+    }
+    // A Task is changed from the version that its writer saw; the rest does not depend on it.
+    if write.kind == "Task" || write.if_match.is_some() {
+        return one(gateway, caller, write).await;
+    }
+    for _ in 1..RACES_MAX {
+        match one(gateway, caller, write.clone()).await {
+            Err(raced) if raced.error == BarsError::Conflict => {}
+            answer => return answer,
+        }
+    }
+    one(gateway, caller, write).await
+}
+
+fn not_a_pool(kind: &str) -> Rejection {
+    match kind {
+        "ServiceRequest" => Rejection::forbidden("a referral comes as a BaRS message or a transaction"),
+        _ => Rejection::not_found(),
+    }
+}
+
+async fn one(gateway: &Gateway, caller: &Caller, write: Write) -> Result<Stored, Rejection> {
     match write.kind.as_str() {
         "Task" => task::update(gateway, caller, write).await,
         "Encounter" => contact::record(gateway, caller, write).await,
         "Observation" => score::record(gateway, caller, write).await,
         "QuestionnaireResponse" => response::record(gateway, caller, write).await,
+        "CarePlan" | "Goal" => plan::record(gateway, caller, write).await,
+        "ServiceRequest" => onward::record(gateway, caller, write).await,
+        "Communication" => message::record(gateway, caller, write).await,
         _ => Err(Rejection::new(BarsError::MethodNotAllowed, IssueType::NotSupported, "this type is not written here")),
     }
 }

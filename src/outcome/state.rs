@@ -4,7 +4,14 @@
 //!
 //! `accepted` says that the *person* accepted: until then a pool that has taken a look says
 //! `received`. Cancelling is the referrer's, by a message; `failed` is said as `completed` with
-//! a business status that tells why.
+//! a business status that tells why. A completed Task goes on as `in-progress`: the same episode
+//! reopened. What may happen in each state beside is `episode`'s table.
+
+use serde_json::Value;
+
+use super::episode::Event;
+use crate::fhir::coding;
+use crate::fhir::task::ITK_RESPONSE_CODE;
 
 /// Where a step leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +28,30 @@ pub enum Step {
     Reject,
     /// The episode ends.
     Close,
+    /// The episode goes on after its end.
+    Reopen,
+}
+
+impl Step {
+    /// The same in the words of the episode's state machine; `None` where nothing happens to it.
+    pub fn event(self, is_decline: bool) -> Option<Event> {
+        match self {
+            Self::Stay => None,
+            Self::Receive => Some(Event::Look),
+            Self::Accept => Some(Event::Accept),
+            Self::Carry => Some(Event::Carry),
+            Self::Reject if is_decline => Some(Event::Decline),
+            Self::Reject => Some(Event::Return),
+            Self::Close => Some(Event::Close),
+            Self::Reopen => Some(Event::Reopen),
+        }
+    }
 }
 
 /// The step from one `Task.status` to another, or why it is not one.
 pub fn step(from: &str, to: &str) -> Result<Step, String> {
     match (from, to) {
+        ("completed", "in-progress") => Ok(Step::Reopen),
         ("completed" | "rejected" | "cancelled" | "failed" | "entered-in-error", _) => {
             Err(format!("the Task is {from}, and nothing follows that"))
         }
@@ -116,6 +142,11 @@ pub fn allows(status: &str, code: &str) -> bool {
     BUSINESS.iter().any(|(known, _, phases, _)| *known == code && phases.contains(&phase(status)))
 }
 
+/// The referral code of a Task, or `""`.
+pub fn itk_code(task: &Value) -> &str {
+    coding(&task["businessStatus"], ITK_RESPONSE_CODE).unwrap_or("")
+}
+
 /// True when a rejection with this business status is the person's own no.
 pub fn is_decline(code: &str) -> bool {
     BUSINESS.iter().any(|(known, _, _, decline)| *known == code && *decline)
@@ -159,6 +190,7 @@ mod tests {
             ("on-hold", "in-progress", Step::Carry),
             ("on-hold", "accepted", Step::Carry),
             ("on-hold", "completed", Step::Close),
+            ("completed", "in-progress", Step::Reopen),
         ];
         for from in STATES {
             for to in STATES {

@@ -204,8 +204,8 @@ impl Due {
             id: Some(self.ids.task.clone()),
             resource: task,
             if_match: Some(self.task.version),
-            request: String::new(),
             also: vec![version::write(notice, 1, self.now, &self.visible, String::new())],
+            ..outcome::Write::default()
         };
         let own = gateway_as_pool(gateway, &self.countdown.pool);
         outcome::record(gateway, &own, write).await.map(drop).map_err(Fault::Refused)

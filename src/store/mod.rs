@@ -98,6 +98,7 @@ pub mod param {
     pub const SUBJECT_IDENTIFIER: u8 = 22; // patient:identifier chained one step
     pub const BASED_ON: u8 = 23; // Task.basedOn (Task.focus has FOCUS)
     pub const REQUESTER_IDENTIFIER: u8 = 24; // requester:identifier; Patient.managingOrganization
+    pub const GOAL: u8 = 26; // CarePlan.goal; numbers from 26 are those of single types
     pub const PERFORMER_IDENTIFIER: u8 = 25; // performer:identifier, owner:identifier, GP
 }
 

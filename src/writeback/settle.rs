@@ -69,7 +69,8 @@ async fn closes(
         return Ok(None);
     }
     let all = others.iter().chain([filing]);
-    let Some(end) = all.filter_map(|one| ends(&one.event)).next_back() else { return Ok(None) };
+    let said = all.filter_map(|one| ends(&one.event)).next_back();
+    let Some(end) = said.or(ended(gateway, &filing.episode).await?) else { return Ok(None) };
     let ledger = gateway.store.ledger_row(&filing.episode).await?;
     let waits = |row: &LedgerRow| row.state == LedgerState::Open && row.waiting_on == PRACTICE_SYSTEM;
     Ok(ledger.filter(waits).map(|row| LedgerRow {
@@ -78,6 +79,19 @@ async fn closes(
         waiting_on: String::new(),
         ..row
     }))
+}
+
+/// How the ledger ends where the person shares nothing and so nothing that says it was sent: by the
+/// Task.
+async fn ended(gateway: &Gateway, episode: &str) -> Result<Option<LedgerState>, StoreError> {
+    let Some(episode) = gateway.store.episode(episode).await?.filter(|episode| !episode.open) else { return Ok(None) };
+    let Some(task) = gateway.store.read("Task", &episode.task).await? else { return Ok(None) };
+    let task: serde_json::Value = serde_json::from_slice(&task.body).unwrap_or_default();
+    Ok(match task["status"].as_str() {
+        Some("completed") => Some(LedgerState::Closed),
+        Some("rejected") => Some(LedgerState::Returned),
+        _ => None,
+    })
 }
 
 /// Says it in the log and the meters, and gives the rows that tell subscribers.

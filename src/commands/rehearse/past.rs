@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::super::Failure;
+use super::super::progress::Progress;
 use crate::fhir::provenance::ROUTE;
 use crate::referral::Gateway;
 use crate::rehearsal::deprivation::{Deciles, squeezed};
@@ -95,8 +96,7 @@ async fn of_kind<T: for<'a> Deserialize<'a>, U>(
     kind: &str,
     take: impl Fn(String, T) -> U,
 ) -> Result<Vec<U>, StoreError> {
-    let mut out = Vec::new();
-    let mut after = None;
+    let (mut out, mut after, mut progress) = (Vec::new(), None, Progress::new("records"));
     loop {
         let search = Search {
             kind: kind.to_owned(),
@@ -115,6 +115,7 @@ async fn of_kind<T: for<'a> Deserialize<'a>, U>(
                 out.push(take(stored.id, read));
             }
         }
+        progress.at(out.len() as u64, 0);
         after = page.next;
         if after.is_none() {
             return Ok(out);
