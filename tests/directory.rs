@@ -75,7 +75,6 @@ async fn an_absence_by_fhir_is_routed_by_at_once_and_after_a_restart() {
     let again = Gateway::open_at((*running.gateway.config).clone(), Clock::System).await.unwrap();
     assert!(absent(&again));
     // Back at work: the other process takes it over.
-    role["meta"] = json!({});
     role.as_object_mut().unwrap().shift_remove("notAvailable");
     assert_eq!(put(&running, &consumer, &role).await.status, 200);
     directory::refresh(&again).await.unwrap();
