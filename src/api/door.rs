@@ -21,8 +21,8 @@ use super::exchange::{Exchange, pairs};
 use super::interaction::{Interaction, wrong_method};
 use super::{AtEdge, base, negotiate, who};
 use super::{
-    audit_event, capabilities, create, history, preview_outcome, process_message, read, route, search, transaction,
-    update, validate,
+    audit_event, capabilities, create, filing, history, preview_outcome, process_message, read, route, search,
+    transaction, update, validate,
 };
 use crate::audit::{Agent, Entry, Kind, Outcome};
 use crate::config::Role;
@@ -227,15 +227,16 @@ async fn handle(exchange: &Exchange, interaction: &Interaction) -> Answered {
         Interaction::Update { kind, id } => update::answer(exchange, kind, id).await,
         Interaction::Search { kind } => search::answer(exchange, kind).await,
         Interaction::Operate { on, id } => match on.name {
+            "filing" => filing::answer(exchange, id).await,
             "route-explain" => route::explain(exchange, id).await,
             "re-route" => route::re_route(exchange, id).await,
             "hand-back" => route::hand_back(exchange, id).await,
+            "preview-outcome" => preview_outcome::answer(exchange, id).await,
             _ => Err(super::interaction::no_path().into()),
         },
         Interaction::Bundle => transaction::answer(exchange).await,
         Interaction::ProcessMessage => process_message::answer(exchange).await,
         Interaction::Validate => Ok(validate::answer(exchange)?),
-        Interaction::PreviewOutcome { id } => preview_outcome::answer(exchange, id).await,
     }
 }
 

@@ -12,6 +12,7 @@ mod capabilities;
 mod create;
 pub mod door;
 pub mod exchange;
+mod filing;
 mod history;
 pub mod interaction;
 pub mod metrics;

@@ -27,6 +27,7 @@ mod rehearse;
 mod route;
 mod serve;
 mod token;
+mod writeback;
 
 pub use failure::Failure;
 
@@ -67,6 +68,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     Audit(audit::Audit),
     Token(token::Token),
+    Writeback(writeback::Writeback),
 }
 
 /// Runs the command that the process was started with.
@@ -97,5 +99,6 @@ async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
         Command::Evaluate(command) => command.run(options).await,
         Command::Audit(command) => command.run(options).await,
         Command::Token(command) => command.run(options).await,
+        Command::Writeback(command) => command.run(options).await,
     }
 }

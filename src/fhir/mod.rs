@@ -13,6 +13,7 @@ pub mod dates;
 pub mod directory;
 pub mod episode;
 pub mod evaluation;
+pub mod filing;
 pub mod ids;
 pub mod index;
 pub mod ledger;

@@ -23,7 +23,7 @@ pub async fn attempt(folder: &Path, as_hl7v2: bool, submission: &Submission) -> 
     let message = encoded.message.clone();
     let place = folder.join(format!("{message}.{}", if as_hl7v2 { "hl7" } else { "xml" }));
     match tokio::task::spawn_blocking(move || lay(place, &encoded)).await {
-        Ok(Ok(())) => (Came::Taken(message), true),
+        Ok(Ok(())) => (Came::Taken(vec![message]), true),
         _ => (Came::Unreached, false),
     }
 }

@@ -5,17 +5,14 @@ use serde_json::Value;
 
 use super::entry::{Author, Coded, EntryValue, Online, Person, RecordEntry, Submission};
 use crate::delivery::runner::Unready;
-use crate::fhir::ids::{NHS_NUMBER, ODS, OdsCode};
-use crate::fhir::{self, split_reference};
+use crate::fhir::ids::{NHS_NUMBER, OdsCode};
+use crate::fhir::{self, observation, split_reference};
 use crate::referral::Gateway;
 use crate::store::commit::OutboxRow;
 use crate::store::filing::Filing;
 
 /// What the author is when the entry does not say.
 const LINK_WORKER: &str = "Social prescribing link worker";
-/// The security label of what the person must not be shown online.
-/// <http://terminology.hl7.org/CodeSystem/v3-ActCode>
-const HIDDEN: &str = "NOPAT";
 
 /// The submission of a write-back row.
 ///
@@ -51,8 +48,8 @@ pub async fn submission(gateway: &Gateway, row: &OutboxRow) -> Result<Submission
 /// # Errors
 /// [`Unready::Never`] when the entry has no code or the person no NHS number.
 pub fn of(gateway: &Gateway, practice: &OdsCode, observation: &Value, patient: &Value) -> Result<Submission, Unready> {
-    let place = gateway.place();
-    let named = place.practices().iter().rev().find(|known| known.ods == *practice);
+    let (place, today) = (gateway.place(), gateway.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date());
+    let named = place.practice(practice, today);
     let based_on = &observation["basedOn"][0]["identifier"];
     let (system, value) = (based_on["system"].as_str(), based_on["value"].as_str());
     Ok(Submission {
@@ -130,8 +127,8 @@ fn coded(concept: &Value) -> Option<Coded> {
         system: text(&coding["system"]),
         code: text(&coding["code"]),
         display: coding["display"].as_str().or(concept["text"].as_str()).unwrap_or("").to_owned(),
-        description_id: None,
-        local: None,
+        description_id: observation::description_id(coding).map(str::to_owned),
+        local: observation::practice_codes(coding).into_iter().next(),
     })
 }
 
@@ -160,19 +157,11 @@ fn components(observation: &Value) -> Vec<(Coded, String)> {
 }
 
 fn author(observation: &Value) -> Author {
-    let mut author = Author { role: LINK_WORKER.to_owned(), ..Author::default() };
-    for performer in fhir::each(&observation["performer"]) {
-        if performer["identifier"]["system"].as_str() == Some(ODS) {
-            author.ods = text(&performer["identifier"]["value"]);
-            author.organisation = text(&performer["display"]);
-        } else if author.name.is_empty() {
-            author.name = text(&performer["display"]);
-        }
-    }
-    author
+    let observation::Author { name, role, ods, organisation } = observation::author(observation);
+    let role = if role.is_empty() { LINK_WORKER.to_owned() } else { role };
+    Author { name, role, ods, organisation }
 }
 
 fn online(observation: &Value) -> Online {
-    let hidden = |label: &Value| label["code"].as_str() == Some(HIDDEN);
-    if fhir::each(&observation["meta"]["security"]).any(hidden) { Online::Hide } else { Online::Show }
+    if observation::is_hidden(observation) { Online::Hide } else { Online::Show }
 }

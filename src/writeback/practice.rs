@@ -46,8 +46,8 @@ pub enum Came {
     Waiting(String),
     /// Looked for while the practice must accept it, and not there yet.
     NotThere,
-    /// The carrier has the message of this id.
-    Taken(String),
+    /// The carrier has the message; the ids that what is said of it may name.
+    Taken(Vec<String>),
     /// It is in the record, and this is what the record shows of it.
     Found(Shown),
     /// It is in the record by the system's word; it cannot be asked.
@@ -293,9 +293,9 @@ fn decide(gateway: &Gateway, claimed: &Claimed, filing: &Filing, came: &Came) ->
         }
         Came::Waiting(why) => (Some(to(FilingState::AwaitingPractice, why)), Sent::Done),
         Came::NotThere => (Some(to(FilingState::AwaitingPractice, "looked for: not there yet")), Sent::Done),
-        Came::Taken(message) => {
+        Came::Taken(messages) => {
             let mut next = to(FilingState::Sent, "sent; an acknowledgement is waited for");
-            note_message(&mut next.filing, Some(message));
+            messages.iter().for_each(|message| note_message(&mut next.filing, Some(message)));
             (Some(next), Sent::Done)
         }
         Came::Found(shown) => {
