@@ -94,6 +94,11 @@ const EVERYONE: &[Role] = &[Role::Referrer, Role::Consumer, Role::Pool, Role::Ig
 pub const OPERATIONS: &[Operation] = &[
     Operation { name: "capabilities", roles: EVERYONE, needs: None },
     Operation { name: "validate", roles: EVERYONE, needs: None },
+    Operation {
+        name: "filing",
+        roles: &[Role::Referrer, Role::Pool, Role::Consumer, Role::Ig],
+        needs: Some(("Observation", 'r')),
+    },
     Operation { name: "preview-outcome", roles: &[Role::Pool], needs: Some(("Task", 'u')) },
     Operation { name: "process-message", roles: &[Role::Referrer], needs: Some(("ServiceRequest", 'c')) },
     Operation { name: "transaction", roles: &[Role::Referrer, Role::Pool], needs: None },

@@ -11,9 +11,6 @@ use super::interaction::{OPERATIONS, TYPES, Type};
 use crate::clock::instant;
 use crate::fhir::capability;
 
-/// The operation's canonical URL; what it takes and gives stands in `api::preview_outcome`.
-const PREVIEW_OUTCOME: &str = "https://fingerpost.dev/OperationDefinition/Task-preview-outcome";
-
 /// The statement.
 pub fn answer(exchange: &Exchange) -> Answer {
     let gateway = &exchange.gateway.config.gateway;
@@ -51,10 +48,7 @@ fn resource(served: &Type) -> Value {
         let definition = format!("https://fingerpost.dev/OperationDefinition/{}-{}", operation.kind, operation.name);
         json!({"name": operation.name, "definition": definition})
     });
-    let mut operations: Vec<Value> = operations.collect();
-    if served.name == "Task" {
-        operations.push(json!({"name": "preview-outcome", "definition": PREVIEW_OUTCOME}));
-    }
+    let operations: Vec<Value> = operations.collect();
     if !operations.is_empty() {
         resource["operation"] = json!(operations);
     }

@@ -231,12 +231,12 @@ async fn handle(exchange: &Exchange, interaction: &Interaction) -> Answered {
             "route-explain" => route::explain(exchange, id).await,
             "re-route" => route::re_route(exchange, id).await,
             "hand-back" => route::hand_back(exchange, id).await,
+            "preview-outcome" => preview_outcome::answer(exchange, id).await,
             _ => Err(super::interaction::no_path().into()),
         },
         Interaction::Bundle => transaction::answer(exchange).await,
         Interaction::ProcessMessage => process_message::answer(exchange).await,
         Interaction::Validate => Ok(validate::answer(exchange)?),
-        Interaction::PreviewOutcome { id } => preview_outcome::answer(exchange, id).await,
     }
 }
 

@@ -55,7 +55,6 @@ pub enum Interaction {
     Bundle,
     ProcessMessage,
     Validate,
-    PreviewOutcome { id: String },
 }
 
 /// An operation on one resource, `/Type/id/$name`.
@@ -65,21 +64,23 @@ pub struct Operation {
     pub kind: &'static str,
     /// Its name without the `$`; the word in `access` and the audit log.
     pub name: &'static str,
-    /// True for one that changes something and so is posted; else it is got.
+    /// True for one that changes something.
     pub changes: bool,
+    /// True for one that is posted, with what it takes in its body; else it is got.
+    pub posted: bool,
 }
 
 /// Every operation on one resource.
 pub const OPERATIONS: &[Operation] = &[
-    Operation { kind: "ServiceRequest", name: "route-explain", changes: false },
-    Operation { kind: "Observation", name: "filing", changes: false },
-    Operation { kind: "Task", name: "re-route", changes: true },
-    Operation { kind: "Task", name: "hand-back", changes: true },
+    Operation { kind: "ServiceRequest", name: "route-explain", changes: false, posted: false },
+    Operation { kind: "Task", name: "re-route", changes: true, posted: true },
+    Operation { kind: "Task", name: "hand-back", changes: true, posted: true },
+    Operation { kind: "Task", name: "preview-outcome", changes: false, posted: true },
+    Operation { kind: "Observation", name: "filing", changes: false, posted: false },
 ];
 
 use Interaction::{
-    Bundle, Capabilities, Create, History, Operate, PreviewOutcome, ProcessMessage, Read, Search, Update, Validate,
-    Vread,
+    Bundle, Capabilities, Create, History, Operate, ProcessMessage, Read, Search, Update, Validate, Vread,
 };
 
 /// Longest logical id. <https://hl7.org/fhir/R4/datatypes.html#id>
@@ -101,7 +102,6 @@ impl Interaction {
             ["$process-message"] if post => ProcessMessage,
             ["$validate"] if post => Validate,
             [kind, "$validate"] if post => kind_of(kind).map(|_| Validate)?,
-            ["Task", id, "$preview-outcome"] if post => PreviewOutcome { id: id_of(id)? },
             [kind, "_search"] if post => Search { kind: kind_of(kind)?.name },
             [kind] if get => Search { kind: kind_of(kind)?.name },
             [kind] if post => Create { kind: written_kind(kind)? },
@@ -112,12 +112,11 @@ impl Interaction {
                 let version = version.parse().map_err(|_| Rejection::not_found())?;
                 Vread { kind: kind_of(kind)?.name, id: id_of(id)?, version }
             }
-            [kind, id, name] if operation(kind, name).is_some_and(|on| if on.changes { post } else { get }) => {
+            [kind, id, name] if operation(kind, name).is_some_and(|on| if on.posted { post } else { get }) => {
                 Operate { on: operation(kind, name).ok_or_else(no_path)?, id: id_of(id)? }
             }
             [kind, _, name] if operation(kind, name).is_some() => return Err(wrong_method()),
             [] | ["metadata" | "$process-message" | "$validate"] => return Err(wrong_method()),
-            ["Task", _, "$preview-outcome"] => return Err(wrong_method()),
             [kind] | [kind, _] | [kind, _, "_history"] | [kind, _, "_history", _] => {
                 return Err(kind_of(kind).map_or_else(|unknown| unknown, |_| wrong_method()));
             }
@@ -141,7 +140,6 @@ impl Interaction {
             Bundle => "batch",
             ProcessMessage => "process-message",
             Validate => "validate",
-            PreviewOutcome { .. } => "preview-outcome",
         }
     }
 
@@ -154,7 +152,6 @@ impl Interaction {
             | Create { kind }
             | Update { kind, .. }
             | Search { kind } => kind,
-            PreviewOutcome { .. } => "Task",
             Operate { on, .. } => on.kind,
             Capabilities | Bundle | ProcessMessage | Validate => "",
         }
@@ -166,7 +163,6 @@ impl Interaction {
             Read { kind, id } | History { kind, id } | Update { kind, id } => format!("{kind}/{id}"),
             Operate { on, id } => format!("{}/{id}", on.kind),
             Vread { kind, id, version } => format!("{kind}/{id}/_history/{version}"),
-            PreviewOutcome { id } => format!("Task/{id}"),
             _ => String::new(),
         }
     }
@@ -184,7 +180,6 @@ impl Interaction {
             Bundle => "/fhir".into(),
             ProcessMessage => "/fhir/$process-message".into(),
             Validate => "/fhir/$validate".into(),
-            PreviewOutcome { .. } => "/fhir/Task/{id}/$preview-outcome".into(),
         }
     }
 
@@ -193,7 +188,7 @@ impl Interaction {
         match self {
             Create { .. } => Action::C,
             Update { .. } => Action::U,
-            Read { .. } | Vread { .. } | History { .. } | PreviewOutcome { .. } => Action::R,
+            Read { .. } | Vread { .. } | History { .. } => Action::R,
             Operate { on, .. } => {
                 if on.changes {
                     Action::U
@@ -253,7 +248,7 @@ mod tests {
         assert_eq!(of(Method::GET, "Task").ok(), Some(Search { kind: "Task" }));
         assert_eq!(of(Method::POST, "/Task/_search").ok(), Some(Search { kind: "Task" }));
         assert_eq!(of(Method::POST, "%24process-message").ok(), Some(ProcessMessage));
-        assert_eq!(of(Method::POST, "Task/a/$preview-outcome").ok(), Some(PreviewOutcome { id: "a".into() }));
+        assert_eq!(of(Method::POST, "Task/a/$preview-outcome").map(|asked| asked.word()).ok(), Some("preview-outcome"));
         assert_eq!(of(Method::POST, "").ok(), Some(Bundle));
         assert_eq!(of(Method::GET, "Task/a-1").ok(), Some(Read { kind: "Task", id: "a-1".into() }));
         let status = |method, path| of(method, path).err().map(|rejection| rejection.status());

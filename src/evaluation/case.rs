@@ -7,14 +7,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::fhir::episode::UNMET_NEED;
 use crate::fhir::{coding, dates, each};
-use crate::outcome::state;
+use crate::outcome::reason::CLOSURE_REASON;
+use crate::outcome::{Came, came, state};
 use crate::store::commit::{LedgerRow, LedgerState};
 
-/// The code system of closure reasons.
-const CLOSURE_REASON: &str = "https://fingerpost.dev/CodeSystem/closure-reason";
-/// On a Task: a need that nothing was found for.
-const UNMET_NEED: &str = "https://fingerpost.dev/StructureDefinition/unmet-need";
 /// On a Patient: UK Core's ethnic category.
 const ETHNICITY: &str = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-EthnicCategory";
 /// Where a restricted person's groups would stand.
@@ -214,12 +212,13 @@ impl Case {
 
     /// Takes in one contact.
     pub fn contact(&mut self, encounter: &Value) {
-        if encounter["status"].as_str() != Some("finished") {
-            return;
-        }
-        if is_missed(encounter) {
-            self.missed += 1;
-            return;
+        match came(encounter) {
+            Came::Met => {}
+            Came::Missed(_) => {
+                self.missed += 1;
+                return;
+            }
+            Came::Not => return,
         }
         self.met += 1;
         let mode = encounter["class"]["code"].as_str().unwrap_or("not said").to_owned();
@@ -240,25 +239,6 @@ pub fn label(concept: &Value) -> Option<Label> {
         (None, Some(text)) => Some(Label { code: String::new(), words: text.to_lowercase() }),
         (None, None) => None,
     }
-}
-
-/// True for a contact that did not reach the person.
-fn is_missed(encounter: &Value) -> bool {
-    /// Codes of contact outcomes that say so.
-    const MISSED: [&str; 10] = [
-        "281399006",
-        "185326000",
-        "270426007",
-        "185332005",
-        "294631000000100",
-        "185337004",
-        "185340004",
-        "185341000",
-        "864231000000108",
-        "185471009",
-    ];
-    let outcomes = each(&encounter["extension"]).flat_map(|one| each(&one["valueCodeableConcept"]["coding"]));
-    outcomes.filter_map(|coding| coding["code"].as_str()).any(|code| MISSED.contains(&code))
 }
 
 /// The age band at an instant. A partial birth date gives one only where every day of it does.

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::case::{Case, Standing, label};
+use super::case::{Case, Label, Standing, label};
 use super::{Gathered, Question};
-use crate::fhir::{self, dates, each, measure, split_reference};
+use crate::fhir::{self, dates, each, measure, onward, split_reference};
 use crate::outcome::measure::taken::{self, Absent};
 use crate::outcome::measure::{Number, Part, measures};
 use crate::outcome::paired::Score;
@@ -34,7 +34,7 @@ pub async fn gather(store: &Store, question: &Question) -> Result<Gathered, Stor
                     people.entry(id.to_owned()).or_default().push(case.referral.clone());
                 }
             } else if let Some((case, _)) = based_on(request).and_then(|id| cases.get_mut(id)) {
-                onward(case, request);
+                sent_on(case, request);
             }
         })
         .await?;
@@ -141,13 +141,15 @@ fn based_on(resource: &Value) -> Option<&str> {
 }
 
 /// A service that the person was referred on to, or signposted to.
-fn onward(case: &mut Case, request: &Value) {
+fn sent_on(case: &mut Case, request: &Value) {
     if matches!(request["status"].as_str(), Some("entered-in-error" | "revoked")) {
         return;
     }
-    let concept = [&request["code"], &request["orderDetail"][0]].into_iter().find_map(label).unwrap_or_default();
-    let categories = each(&request["category"]).flat_map(|category| each(&category["coding"]));
-    let signpost = categories.filter_map(|coding| coding["code"].as_str()).any(|code| code.contains("signpost"));
+    // The kind of support, where it is said; else where they were sent.
+    let named = || each(&request["performer"]).find_map(|one| one["display"].as_str()).map(str::to_lowercase);
+    let words = || Label { code: String::new(), words: named().unwrap_or_else(|| "not said".to_owned()) };
+    let concept = label(&request["code"]).unwrap_or_else(words);
+    let signpost = onward::sort(request) == Some(onward::SIGNPOST);
     if signpost { case.signposts.push(concept) } else { case.onward.push(concept) }
 }
 

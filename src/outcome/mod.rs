@@ -35,6 +35,7 @@ mod task;
 mod template;
 mod terms;
 
+pub use contact::{Came, came};
 pub use preview::{preview, reads};
 pub use share::Share;
 

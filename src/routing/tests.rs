@@ -165,10 +165,13 @@ fn pair(pool: &str, worker: &str) -> (String, Option<String>) {
     (pool.to_owned(), Some(worker.to_owned()))
 }
 
+/// What a referral asks for.
+type Ask = Box<dyn FnOnce(&mut RouteInput)>;
+
 #[test]
 fn what_is_asked_for_is_met_by_one_link_worker_or_by_who_stands_in() {
     let place = east_and_west(&[]);
-    let asks: Vec<(Box<dyn FnOnce(&mut RouteInput)>, _)> = vec![
+    let asks: Vec<(Ask, _)> = vec![
         (Box::new(|_| {}), pair("east", "e1")),
         (Box::new(|i| i.worker_sex = Some(Sex::Male)), pair("east", "e2")),
         (Box::new(|i| i.language = Some("ur-PK".into())), pair("east", "e1")),

@@ -1,71 +1,58 @@
-//! An encoded message as a MESH parcel, and what the answer to it means. Pure.
+//! An encoded message as a MESH parcel. Pure.
 //!
 //! The address, the subject and the local id are GP Connect's: by the person, with the person's name and
-//! NHS number in the subject, and with the sender's ODS code as local id. All but the last are personal
-//! data in headers; a [`Parcel`] never prints them.
+//! NHS number in the subject, and a local id that begins with the sender's ODS code. All but the last
+//! are personal data in headers; a [`Parcel`] never prints them.
 //! <https://digital.nhs.uk/services/gp-connect>
 
 use super::entry::{Encoded, Submission, Unencodable};
 use crate::config::BirthDateFormat;
-use crate::delivery::attempt::{Answer, Verdict};
-use crate::nhs::mesh::{MeshError, Parcel, Refusal, address, sent};
+use crate::nhs::mesh::{Parcel, address};
 
 /// What the subject begins with.
 const SUBJECT: &str = "Social prescribing outcome";
+/// Characters of a subject; MESH takes 500.
+const SUBJECT_CHARS_MAX: usize = 500;
 
-/// The parcel of one encoded entry: to `mailbox`, or where that is empty to the person's own practice.
+/// The sender's own id of a message: its ODS code, as GP Connect wants, and the key, by which it can be
+/// asked for after a lost answer and by which a report on it is known.
+pub fn local_id(submission: &Submission) -> String {
+    format!("{}_{}", submission.sender, submission.key)
+}
+
+/// The parcel of one encoded entry: to `mailbox`, or without one to the person's own practice.
 ///
 /// # Errors
 /// When the person cannot stand in an address: a mailbox must be configured, or another route taken.
 pub fn parcel(
     submission: &Submission,
-    encoded: &Encoded,
-    mailbox: &str,
+    encoded: Encoded,
+    mailbox: Option<&str>,
     format: BirthDateFormat,
 ) -> Result<Parcel, Unencodable> {
     let person = &submission.person;
     let to = match mailbox {
-        "" => address::of_person(&person.nhs_number, &person.birth_date, &person.family, format)
+        None => address::of_person(&person.nhs_number, &person.birth_date, &person.family, format)
             .map_err(|why| Unencodable(format!("no MESH address by the person: {why}")))?,
-        mailbox => mailbox.to_owned(),
+        Some(mailbox) => mailbox.to_owned(),
     };
     let name = format!("{} {}", person.given.join(" "), person.family);
     let sender = submission.sender.as_str();
     Ok(Parcel {
         to,
         workflow: encoded.workflow.to_owned(),
-        local_id: sender.to_owned(),
+        local_id: local_id(submission),
         subject: plain(&format!("{SUBJECT} for {}, NHS Number {}, {sender}", name.trim(), person.nhs_number)),
         file_name: format!("{}.xml", encoded.message),
         content_type: encoded.content_type.to_owned(),
-        body: encoded.bytes.clone().into(),
+        body: encoded.bytes.into(),
         packed: false,
     })
 }
 
 /// What a header can hold of a text: other letters become `?`. The subject is for a person to read.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).take(500).collect()
-}
-
-/// What the answer to a send means, and MESH's id of the message: the one that a REPORT would name.
-///
-/// *Done* is that MESH has it, and nothing of the practice. What one message cannot help (the token, the
-/// certificate, MESH's own trouble) is tried again; what is the message's or its address's is given up.
-pub fn judge(answer: &Answer) -> (Verdict, Option<String>) {
-    let fault = match sent(answer.status, &answer.body) {
-        Ok(id) => return (Verdict::Done, Some(id)),
-        // Taken, with no id given: acknowledgements name the message by its own.
-        Err(MeshError::Unreadable(_)) => return (Verdict::Done, None),
-        Err(fault) => fault,
-    };
-    let verdict = match fault.refusal() {
-        Some(Refusal::UnknownRecipient | Refusal::Workflow | Refusal::Malformed | Refusal::EmptyBody) => {
-            Verdict::GiveUp(fault.to_string())
-        }
-        _ => Verdict::Retry(fault.to_string(), answer.retry_after),
-    };
-    (verdict, None)
+    text.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).take(SUBJECT_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -120,10 +107,13 @@ mod tests {
 
     #[test]
     fn a_parcel_goes_to_the_persons_practice_or_to_the_mailbox_that_is_configured() {
-        let made = |mailbox: &str| parcel(&submission(), &encoded(), mailbox, BirthDateFormat::Ddmmyyyy).unwrap();
-        assert_eq!(made("").to, "GPPROVIDER_9990000018_31121950_Synthetic");
-        let made = made("X26ABC2");
-        assert_eq!((made.to.as_str(), made.local_id.as_str()), ("X26ABC2", "FPG01"));
+        let made = |mailbox| parcel(&submission(), encoded(), mailbox, BirthDateFormat::Ddmmyyyy).unwrap();
+        assert_eq!(made(None).to, "GPPROVIDER_9990000018_31121950_Synthetic");
+        let made = made(Some("X26ABC2"));
+        assert_eq!(
+            (made.to.as_str(), made.local_id.as_str()),
+            ("X26ABC2", "FPG01_00000000-0000-0000-0000-000000000000")
+        );
         assert_eq!(made.subject, "Social prescribing outcome for Zo? Synthetic, NHS Number 9990000018, FPG01");
         assert_eq!(made.file_name, "m-1.xml");
     }
@@ -132,19 +122,7 @@ mod tests {
     fn a_person_who_cannot_be_addressed_is_told_without_data() {
         let mut submission = submission();
         submission.person.birth_date = "1950".into();
-        let why = parcel(&submission, &encoded(), "", BirthDateFormat::Ddmmyyyy).unwrap_err();
+        let why = parcel(&submission, encoded(), None, BirthDateFormat::Ddmmyyyy).unwrap_err();
         assert!(why.0.contains("date of birth") && !why.0.contains("999"), "{why}");
-    }
-
-    #[test]
-    fn only_what_the_message_cannot_help_is_tried_again() {
-        let judge = |status: u16, body: &'static str| judge(&Answer { status, body: body.into(), ..Answer::default() });
-        assert_eq!(judge(202, r#"{"message_id":"M1"}"#), (Verdict::Done, Some("M1".into())));
-        assert_eq!(judge(202, ""), (Verdict::Done, None));
-        assert!(matches!(judge(417, r#"{"detail":[{"code":"12"}]}"#).0, Verdict::GiveUp(_)));
-        assert!(matches!(judge(400, "").0, Verdict::GiveUp(_)));
-        for status in [403, 404, 429, 500, 503] {
-            assert!(matches!(judge(status, "").0, Verdict::Retry(..)), "{status}");
-        }
     }
 }

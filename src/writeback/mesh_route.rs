@@ -5,14 +5,14 @@
 //! asked for the message by its local id before it is sent again. The local id is the sender's ODS
 //! code, as GP Connect wants, followed by the key.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::entry::{Encoded, Submission, Unencodable};
+use super::entry::{Submission, Unencodable};
 use super::itk3::{self, send_document, update_record};
+use super::mesh;
 use super::practice::Came;
 use crate::config::BirthDateFormat;
-use crate::nhs::mesh::{Client, MeshError, Parcel, Refusal, Traced, address};
+use crate::nhs::mesh::{Client, MeshError, Refusal, Traced};
 
 /// One message to send.
 pub struct Letter<'a> {
@@ -46,7 +46,7 @@ pub async fn attempt(letter: &Letter<'_>, now: Timestamp) -> (Came, bool) {
     };
     let message = encoded.message.clone();
     if letter.may_be_sent {
-        match letter.client.find_sent(&local_id(letter.submission), now).await {
+        match letter.client.find_sent(&mesh::local_id(letter.submission), now).await {
             Ok(Traced::Sent(sent)) => return (Came::Taken(vec![message, sent.id]), false),
             Ok(Traced::Several) => return (Came::Taken(vec![message]), false),
             Ok(Traced::Unknown) => {}
@@ -56,9 +56,9 @@ pub async fn attempt(letter: &Letter<'_>, now: Timestamp) -> (Came, bool) {
             Err(fault) => return (lost(fault.to_string(), message), false),
         }
     }
-    let parcel = match parcel(letter, encoded) {
+    let parcel = match mesh::parcel(letter.submission, encoded, letter.mailbox, letter.birth_date) {
         Ok(parcel) => parcel,
-        Err(why) => return (Came::Refused(why.to_owned()), false),
+        Err(Unencodable(why)) => return (Came::Refused(why), false),
     };
     match letter.client.send(&parcel, now).await {
         // Acknowledgements name the message's own id, a REPORT names MESH's.
@@ -83,25 +83,4 @@ fn failed(fault: &MeshError, message: String) -> (Came, bool) {
         MeshError::TooLarge { .. } | MeshError::Unsendable(_) => (Came::Refused(fault.to_string()), false),
         MeshError::Unanswered(_) | MeshError::Unreadable(_) => (lost(fault.to_string(), message), true),
     }
-}
-
-/// The sender's id of a message: its ODS code and the key.
-fn local_id(submission: &Submission) -> String {
-    format!("{}_{}", submission.sender, submission.key)
-}
-
-fn parcel(letter: &Letter<'_>, encoded: Encoded) -> Result<Parcel, &'static str> {
-    let person = &letter.submission.person;
-    let to = match letter.mailbox {
-        Some(mailbox) => mailbox.to_owned(),
-        None => address::of_person(&person.nhs_number, &person.birth_date, &person.family, letter.birth_date)?,
-    };
-    Ok(Parcel {
-        to,
-        workflow: encoded.workflow.to_owned(),
-        local_id: local_id(letter.submission),
-        content_type: encoded.content_type.to_owned(),
-        body: Bytes::from(encoded.bytes),
-        ..Parcel::default()
-    })
 }

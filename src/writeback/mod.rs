@@ -36,6 +36,7 @@ mod folder_route;
 pub mod gather;
 pub mod hl7v2;
 pub mod itk3;
+mod mesh;
 mod mesh_route;
 pub mod person;
 mod practice;

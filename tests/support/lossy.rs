@@ -3,7 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,15 +20,26 @@ pub struct Lossy {
     pub url: String,
     /// Sends whose answer is still to be lost.
     pub lose: Arc<AtomicU32>,
+    /// Whether it refuses to say what was sent.
+    pub silent: Arc<AtomicBool>,
     to: String,
     client: reqwest::Client,
 }
 
 impl Lossy {
-    pub async fn to(server: &str) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// Starts one before a server, from within a runtime.
+    pub fn to(server: &str) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let lossy = Self { url, lose: Arc::default(), to: server.into(), client: reqwest::Client::new() };
+        let lossy = Self {
+            url,
+            lose: Arc::default(),
+            silent: Arc::default(),
+            to: server.into(),
+            client: reqwest::Client::new(),
+        };
         let router = Router::new().fallback(pass).with_state(lossy.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         lossy
@@ -37,6 +48,9 @@ impl Lossy {
 
 async fn pass(State(lossy): State<Lossy>, method: Method, uri: Uri, mut headers: HeaderMap, body: Bytes) -> Response {
     headers.remove("host");
+    if lossy.silent.load(Ordering::SeqCst) && uri.path().contains("/outbox/tracking") {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     let sends = method == Method::POST && uri.path().ends_with("/outbox");
     let request = lossy.client.request(method, format!("{}{uri}", lossy.to)).headers(headers).body(body);
     let Ok(answer) = request.send().await else { return StatusCode::BAD_GATEWAY.into_response() };

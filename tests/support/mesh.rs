@@ -171,8 +171,13 @@ impl Sandbox {
 
     /// Has MESH report on a message of `mailbox`.
     pub async fn report(&self, mailbox: &str, code: &str, linked: &str) {
+        self.report_on(mailbox, code, linked, "loc-1").await;
+    }
+
+    /// As [`Sandbox::report`], with the local id that the message was sent with.
+    pub async fn report_on(&self, mailbox: &str, code: &str, linked: &str, local: &str) {
         let report = json!({"mailbox_id": mailbox, "code": code, "description": "as the code says",
-            "workflow_id": "TEST_WORKFLOW", "subject": "s", "local_id": "loc-1", "status": "undeliverable",
+            "workflow_id": "TEST_WORKFLOW", "subject": "s", "local_id": local, "status": "undeliverable",
             "file_name": "x", "linked_message_id": linked});
         let url = format!("{}/messageexchange/admin/report", self.url);
         let answer = reqwest::Client::new().post(url).json(&report).send().await.unwrap();

@@ -68,7 +68,10 @@ pub(super) async fn keep(
     };
     metrics::counter!("fingerpost_mesh_messages_total", "result" => result).increment(1);
     match meant {
-        Meant::Acknowledgement(acknowledgement) => {
+        Meant::Acknowledgement(mut acknowledgement) => {
+            if let Kind::Report(report) = &mail.envelope.kind {
+                acknowledgement.message = reported_on(gateway, report).await?;
+            }
             acknowledged(gateway, acknowledgement, commit).await?;
             Ok(Kept::Done)
         }
@@ -138,7 +141,7 @@ fn acknowledgement(parsed: response::ParsedResponse, at: Timestamp) -> Acknowled
     }
 }
 
-/// A report names the message by MESH's id of it. It is final: MESH has taken the message back, the one
+/// A report is final: MESH has taken the message back, the one
 /// that was not collected in five days (code 14) too, so that another route cannot file it twice.
 fn reported(id: &str, report: &Report, at: Timestamp) -> Meant {
     if report.linked.is_empty() {
@@ -152,6 +155,19 @@ fn reported(id: &str, report: &Report, at: Timestamp) -> Meant {
         id: id.to_owned(),
         at,
     })
+}
+
+/// The message that a report is on, as its filing knows it. After a lost answer MESH's id of it was
+/// never told; then the local id says whose it was, which ends in the filing's key.
+async fn reported_on(gateway: &Gateway, report: &Report) -> Result<String, StoreError> {
+    if gateway.store.filing_of_message(&report.linked).await?.is_none()
+        && let Some(key) = report.local.rsplit('_').next().and_then(|key| key.parse::<Uuid>().ok())
+        && let Some(filing) = gateway.store.filing(key).await?
+        && let Some((_, message)) = filing.messages.last()
+    {
+        return Ok(message.clone());
+    }
+    Ok(report.linked.clone())
 }
 
 fn message_id(mailbox: &str, id: &str) -> Uuid {

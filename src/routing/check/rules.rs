@@ -75,6 +75,9 @@ fn names(place: &Place, rule: &Rule, add: &mut Add<'_>) {
     }
 }
 
+/// A network, a cluster, and days as words.
+type Gap<'a> = (Option<&'a str>, Option<&'a str>, String);
+
 /// The days on which rules lead somewhere.
 struct Reach<'a> {
     place: &'a Place,
@@ -154,7 +157,8 @@ impl<'a> Reach<'a> {
     /// Days on which somebody of whom nothing is said reaches neither pool nor desk; practices of one
     /// network with the same gap are one fault.
     fn gaps(&mut self, add: &mut Add<'_>) {
-        let mut found: BTreeMap<(Option<&str>, Option<&str>, String), (usize, usize, String)> = BTreeMap::new();
+        // By network, cluster and days: the practices, the first of which says it for all.
+        let mut found: BTreeMap<Gap<'_>, Vec<&Practice>> = BTreeMap::new();
         let place = self.place;
         for practice in place.rows.practices.iter().filter(|row| row.pcn.is_some()) {
             let plain = RouteInput::at(practice.ods.clone(), practice.period.from);
@@ -177,13 +181,17 @@ impl<'a> Reach<'a> {
                 continue;
             }
             let key = (practice.pcn.as_deref(), practice.cluster.as_deref(), words(&union(gaps)));
-            let entry = found.entry(key).or_insert((practice.line, 0, practice.ods.as_str().to_owned()));
-            entry.1 += 1;
+            found.entry(key).or_default().push(practice);
         }
-        for ((pcn, _, days), (line, count, ods)) in found {
-            let more = if count > 1 { format!(" (and {} more of its network)", count - 1) } else { String::new() };
-            let network = pcn.unwrap_or("");
-            add("practices.csv", line, format!("{ods} in {network}{more} reaches no pool that takes referrals {days}"));
+        for ((pcn, _, days), practices) in found {
+            let Some(first) = practices.iter().min_by_key(|practice| practice.line) else { continue };
+            let more = match practices.len() {
+                1 => String::new(),
+                count => format!(" (and {} more of its network)", count - 1),
+            };
+            let (ods, network) = (&first.ods, pcn.unwrap_or(""));
+            let text = format!("{ods} in {network}{more} reaches no pool that takes referrals {days}");
+            add("practices.csv", first.line, text);
         }
     }
 }

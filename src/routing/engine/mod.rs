@@ -4,11 +4,11 @@
 
 use std::collections::VecDeque;
 
-use super::input::{Decision, Loads, RouteInput};
-use super::place::{Desk, Place, Practice};
-use super::rules::{Own, Rule, To};
-use super::suit::{Ask, Refusal, Weighed, weigh};
-use super::words;
+use crate::routing::input::{Decision, Loads, RouteInput};
+use crate::routing::place::{Desk, Place, Practice};
+use crate::routing::rules::{Own, Rule, To};
+use crate::routing::suit::{Ask, Refusal, Weighed, weigh};
+use crate::routing::words;
 
 /// Chooses the pool. `loads` are the open episodes of pools and link workers as they are now.
 ///
@@ -354,3 +354,6 @@ fn fair(best: &Weighed<'_>, others: usize, unable: usize) -> String {
         (true, ..) => format!("Every pool that can take the person is full; {name} is the least loaded ({load})."),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! A decision in a place as large as England's, beside a plain hash look-up of the practice. The
+//! look-up is the least that any routing does; in a release build a decision must not cost more than
+//! [`RATIO_MAX`] times as much, nor take longer than [`DECISION_MAX`].
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use fingerpost::fhir::ids::OdsCode;
+use fingerpost::routing::{Day, Loads, Place, PlaceFiles, RouteInput, Sex, route};
+
+/// A decision may cost this many times a plain look-up.
+const RATIO_MAX: f64 = 50.0;
+/// A decision may take this long.
+const DECISION_MAX: Duration = Duration::from_micros(20);
+/// Sizes of the made-up country.
+const NETWORKS: usize = 1_300;
+const PRACTICES: usize = 6_600;
+const WORKERS: usize = 5_000;
+/// Rounds, each measuring all; the best of each counts.
+const ROUNDS: usize = 10;
+/// How far the next practice is from the one before, so that neighbours in memory do not help.
+const STRIDE: usize = 2_749;
+
+fn ods(number: usize) -> String {
+    format!("X{number:05}")
+}
+
+fn country() -> Place {
+    let mut files = PlaceFiles::shipped("sefton").unwrap();
+    let mut set = |file: &str, header: &str, rows: &mut dyn Iterator<Item = String>| {
+        let text = rows.fold(format!("{header}\n"), |mut text, row| {
+            writeln!(text, "{row}").unwrap();
+            text
+        });
+        files.texts.insert(file.to_owned(), text);
+    };
+    set(
+        "networks.csv",
+        "code,name,valid_from,valid_to,basis,note",
+        &mut (0..NETWORKS).map(|n| format!("U{n:05},Network {n},2019-07-01,,invented,")),
+    );
+    set(
+        "practices.csv",
+        "ods,name,pcn,cluster,valid_from,valid_to,basis,note",
+        &mut (0..PRACTICES).map(|n| {
+            format!("{},Practice {n},U{:05},Cluster {},2019-07-01,,invented,", ods(n), n % NETWORKS, n % NETWORKS / 10)
+        }),
+    );
+    set(
+        "pools.csv",
+        "id,name,serves,employer,employer_code,limit,overflow,takes_overflow_from,cover,interpreter,first_contact_days,open,valid_from,valid_to,note",
+        &mut (0..NETWORKS).map(|n| {
+            let next = if n + 1 < NETWORKS { format!("pool-{}", n + 1) } else { String::new() };
+            let before = if n > 0 { format!("pool-{}", n - 1) } else { String::new() };
+            format!("pool-{n},Pool {n},pcn:U{n:05},Employer,FPE01,200,{next},{before},{next},yes,10,yes,2019-07-01,,")
+        }),
+    );
+    set(
+        "workers.csv",
+        "id,name,pool,sex,languages,days,home_visits,skills,fte,valid_from,valid_to,note",
+        &mut (0..WORKERS).map(|n| {
+            let (sex, language) = (["female", "male"][n % 2], ["", "ur", "pl;uk", "bn"][n % 4]);
+            let hours = ["mon-fri 09:00-17:00", "mon-sat 10:00-18:00"][n % 2];
+            format!("w{n},Worker {n},pool-{},{sex},{language},{hours},yes,debt,1,2019-07-01,,", n % NETWORKS)
+        }),
+    );
+    set(
+        "absences.csv",
+        "worker,from,to,note",
+        &mut (0..WORKERS).step_by(10).map(|n| format!("w{n},2026-01-05,2026-01-25,")),
+    );
+    let mut rules = String::new();
+    for n in 0..20 {
+        write!(
+            rules,
+            "[[rule]]\nname = \"r{n}\"\nwhen.practice = \"{}\"\nwhen.age = \"65+\"\nto.pools = [\"pool-{n}\"]\n",
+            ods(n)
+        )
+        .unwrap();
+    }
+    rules.push_str("[[rule]]\nname = \"own\"\nwhy = \"Each network has its own.\"\nto.own = \"network\"\n");
+    files.texts.insert("routing.toml".to_owned(), rules);
+    let start = Instant::now();
+    let place = Place::load("country", &files).unwrap_or_else(|faults| panic!("{:?}", &faults[..faults.len().min(3)]));
+    println!("read, checked and indexed in {:?}", start.elapsed());
+    place
+}
+
+/// The best time for one of `count` calls.
+fn best(count: usize, mut work: impl FnMut(usize)) -> Duration {
+    let round = |work: &mut dyn FnMut(usize)| {
+        let start = Instant::now();
+        (0..count).for_each(|n| work(n * STRIDE % PRACTICES));
+        start.elapsed()
+    };
+    let total = (0..ROUNDS).map(|_| round(&mut work)).min().unwrap();
+    total / u32::try_from(count).unwrap()
+}
+
+fn main() {
+    let place = country();
+    let on = "2026-01-07".parse().unwrap();
+    let loads = Loads {
+        pools: (0..NETWORKS).map(|n| (format!("pool-{n}"), (n % 220) as u64)).collect(),
+        workers: (0..WORKERS).map(|n| (format!("w{n}"), (n % 60) as u64)).collect(),
+        ..Loads::default()
+    };
+    let plain: Vec<RouteInput> = (0..PRACTICES).map(|n| RouteInput::at(OdsCode::parse(&ods(n)).unwrap(), on)).collect();
+    let picky: Vec<RouteInput> = plain
+        .iter()
+        .map(|input| RouteInput {
+            worker_sex: Some(Sex::Female),
+            language: Some("ur".into()),
+            interpreter: true,
+            home_visit: true,
+            days: vec![Day::Sat, Day::Mon],
+            specialisms: vec!["debt".into()],
+            age: Some(70),
+            ..input.clone()
+        })
+        .collect();
+    let table: HashMap<String, String, RandomState> =
+        (0..PRACTICES).map(|n| (ods(n), format!("pool-{}", n % NETWORKS))).collect();
+
+    let look_up = best(PRACTICES, |n| {
+        black_box(table.get(plain[n].practice.as_ref().unwrap().as_str()));
+    });
+    println!("plain hash look-up {look_up:?}");
+    for (name, inputs) in [("nothing asked for", &plain), ("much asked for", &picky)] {
+        let copied = best(PRACTICES, |n| drop(black_box(inputs[n].clone())));
+        let decided = best(PRACTICES, |n| drop(black_box(route(&place, &loads, inputs[n].clone()))));
+        let own = decided.saturating_sub(copied);
+        let ratio = own.as_secs_f64() / look_up.as_secs_f64();
+        println!("{name}: decided in {own:?} (copying the input, {copied:?}, not counted), {ratio:.1} look-ups");
+        assert!(cfg!(debug_assertions) || own <= DECISION_MAX, "{name}: {own:?} is more than {DECISION_MAX:?}");
+        assert!(cfg!(debug_assertions) || ratio <= RATIO_MAX, "{name}: {ratio:.1} is more than {RATIO_MAX}");
+    }
+}
