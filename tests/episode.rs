@@ -542,3 +542,84 @@ async fn golden(case: &Value) -> Vec<String> {
     };
     made.iter().zip(&wanted).flat_map(differs).collect()
 }
+
+/// The gateway's API as a client of a role sees it.
+struct Client<'a> {
+    house: &'a House,
+    token: String,
+}
+
+impl<'a> Client<'a> {
+    fn new(house: &'a House, role: fingerpost::config::Role, ods: &str, pools: &[String]) -> Self {
+        let who = Some((role, fingerpost::fhir::ids::OdsCode::parse(ods).unwrap(), pools.to_vec()));
+        let now = house.gateway.clock.now();
+        Self { house, token: house.gateway.access.mint("tester", who, now).unwrap().access_token }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        use tower::ServiceExt;
+        let request = axum::http::Request::builder()
+            .method(method)
+            .uri(format!("/fhir{path}"))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/fhir+json")
+            .body(body.map_or_else(axum::body::Body::empty, |body| body.to_string().into()))
+            .unwrap();
+        let router = fingerpost::api::router(self.house.gateway.clone());
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+}
+
+#[tokio::test]
+async fn all_of_it_is_offered_over_http_to_those_who_may() {
+    let (house, to) = accepted().await;
+    let pool = Client::new(&house, fingerpost::config::Role::Pool, "FPE01", &to.pool.pools);
+    let referrer = Client::new(&house, fingerpost::config::Role::Referrer, pool::PRACTICE, &[]);
+    let goal = json!({"resourceType": "Goal", "lifecycleStatus": "active", "description": {"text": "get out more"}});
+    let (status, goal) = pool.ask("POST", "/Goal", Some(&links(&to, goal, "addresses"))).await;
+    assert_eq!(status, 201, "{goal}");
+    let named = format!("Goal/{}", goal["id"].as_str().unwrap());
+    let mut agreed = plan(&to, "active");
+    agreed["goal"] = json!([{"reference": named}]);
+    assert_eq!(pool.ask("POST", "/CarePlan", Some(&agreed)).await.0, 201);
+    let onward = sent_on(&to, onward::REFERRAL);
+    let entry = json!({"resource": onward, "request": {"method": "POST", "url": "ServiceRequest"}});
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]});
+    let (status, answer) = pool.ask("POST", "", Some(&bundle)).await;
+    assert_eq!((status, &answer["entry"][0]["response"]["status"]), (200, &json!("201 Created")), "{answer}");
+    for (search, count) in [
+        (format!("/CarePlan?goal={named}"), 1),
+        (format!("/EpisodeOfCare?incoming-referral={}&status=active", to.referral), 1),
+        (format!("/ServiceRequest?based-on={}", to.referral), 1),
+        (format!("/Goal?lifecycle-status=active&patient={}", to.patient), 1),
+        ("/Communication?status=completed".to_owned(), 0),
+    ] {
+        let (status, found) = pool.ask("GET", &search, None).await;
+        assert_eq!((status, each(&found["entry"]).count()), (200, count), "{search}: {found}");
+    }
+    assert_eq!(referrer.ask("POST", "/ServiceRequest", Some(&onward)).await.0, 403);
+    assert_eq!(pool.ask("POST", "/EpisodeOfCare", Some(&json!({}))).await.0, 405, "the gateway makes it");
+
+    let asked = json!({"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": onward}]});
+    let mut other = asked.clone();
+    other["parameter"][0]["resource"]["note"] = json!([{"text": "another"}]);
+    let at = format!("/Task/{}/$preview-outcome", to.task);
+    let (status, shown) = pool.ask("POST", &at, Some(&other)).await;
+    assert_eq!((status, &shown["parameter"][1]["name"]), (200, &json!("entry")), "{shown}");
+    let again = pool.ask("POST", &at, Some(&asked)).await.1;
+    assert_eq!(each(&again["parameter"]).last().unwrap()["valueString"], "Nothing new.", "it is there already");
+    assert_eq!(referrer.ask("POST", &at, Some(&other)).await.0, 403);
+    assert_eq!(pool.ask("POST", &at, Some(&onward)).await.0, 400);
+    let search = fingerpost::store::EntrySearch {
+        entity: Some(format!("Task/{}", to.task)),
+        count: 100,
+        ..fingerpost::store::EntrySearch::default()
+    };
+    let log = house.gateway.store.find_entries(search).await.unwrap();
+    let previews: Vec<Value> = log.iter().map(|(_, leaf)| serde_json::from_slice(leaf).unwrap()).collect();
+    let reads = previews.iter().filter(|entry| entry.to_string().contains("preview-outcome")).count();
+    assert_eq!(reads, 4, "each was audited");
+}

@@ -93,6 +93,11 @@ impl Town {
     }
 
     async fn send(&self, token: &str, n: u32, practice: &str, change: impl FnOnce(&mut Value)) -> String {
+        self.told(token, n, practice, change).await.0
+    }
+
+    /// The referral's id and all that the sender is told.
+    async fn told(&self, token: &str, n: u32, practice: &str, change: impl FnOnce(&mut Value)) -> (String, String) {
         let mut bundle = referrals::bars_message(n, practice);
         change(&mut bundle);
         let reply = self.running.message(token, "application/fhir+json", bundle.to_string()).await;
@@ -100,7 +105,8 @@ impl Town {
         let told = reply.json();
         let entries = told["entry"].as_array().unwrap();
         let request = entries.iter().find(|entry| entry["resource"]["resourceType"] == "ServiceRequest");
-        request.unwrap_or_else(|| panic!("{told}"))["resource"]["id"].as_str().unwrap().to_owned()
+        let request = request.unwrap_or_else(|| panic!("{told}"));
+        (request["resource"]["id"].as_str().unwrap().to_owned(), reply.text)
     }
 
     fn explain(&self, referral: &str) -> Value {
@@ -299,11 +305,23 @@ async fn lincolnshire_one_person_referred_by_a_gp_and_by_the_mental_health_trust
         entry(bundle, "ServiceRequest")["identifier"] =
             json!([{"system": "https://trust.example/id/referral", "value": "T-1"}]);
     };
-    let second = town.send(&token, 1, "C83001", again).await;
+    let (second, answer) = town.told(&token, 1, "C83001", again).await;
+    assert!(answer.contains("duplicate-episode"), "the trust is told: {answer}");
     assert_ne!(first, second);
+    let linked = town.said(&second);
+    assert!(
+        linked.contains("open episode with Lincoln and West scheme (lincs-west)") && linked.contains(&first),
+        "{linked}"
+    );
     let row = town.running.gateway.store.ledger_row(&second).await.unwrap().unwrap();
     assert_eq!((row.state.word(), row.waiting_on), ("returned", format!("linked to the open episode {first}")));
     assert_eq!(town.running.gateway.store.caseloads().await.unwrap(), [("lincs-west".to_owned(), 1)]);
+    // One Task for the person; the pool sees that it came twice.
+    let tasks = |referral: &str| format!("/fhir/Task?focus=ServiceRequest/{referral}");
+    let pool = town.running.token("west", Role::Pool, "FPC03", &["lincs-west"]);
+    let count = |reply: running::Reply| reply.json()["entry"].as_array().map_or(0, Vec::len);
+    assert_eq!(count(town.running.get(&tasks(&first), &pool).await), 1);
+    assert_eq!(count(town.running.get(&tasks(&second), &pool).await), 0);
     // Somebody else whom only the trust refers goes to the central point.
     let own = town.send(&token, 3, "C83001", |_| {}).await;
     let explained = town.explain(&own);

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use super::stage::Stage;
 use super::{DemoFault, samples};
 use crate::config::Role;
+use crate::fhir::episode::CONTACT_OUTCOME;
+use crate::fhir::onward::{ONWARD, SIGNPOST};
 use crate::fhir::{self, identifier, observation, split_reference};
+use crate::outcome::reason::CLOSURE_REASON;
 
 /// A pool's client of the FHIR API.
 struct Client<'a> {
@@ -49,14 +52,17 @@ impl Case {
             say(&format!("  {} declined with pool {}", short(&self.referral), self.pool));
             return Ok(());
         }
-        self.moves(&client, "accepted", "The person would like to").await?;
         let at = crate::clock::instant(stage.gateway.clock.now());
+        client.create(self.unanswered(&at)).await?;
+        self.moves(&client, "accepted", "The person would like to").await?;
         client.create(self.contact(&at)).await?;
         client.create(self.raw_total(&at, 19)).await?;
+        client.create(self.plan()).await?;
         self.moves(&client, "in-progress", "Plan agreed").await?;
         client.create(self.ons4(&at)).await?;
-        self.moves(&client, "completed", "Plan carried out").await?;
-        let did = "accepted, met, SWEMWBS and ONS4 recorded, closed";
+        client.create(self.signpost(&at)).await?;
+        self.closes(&client).await?;
+        let did = "rung, accepted, met, SWEMWBS and ONS4 recorded, plan agreed, signposted, closed";
         say(&format!("  {} {did} by pool {}", short(&self.referral), self.pool));
         Ok(())
     }
@@ -68,10 +74,51 @@ impl Case {
         client.update(task, &version).await
     }
 
-    fn links(&self, mut resource: Value) -> Value {
+    async fn closes(&self, client: &Client<'_>) -> Result<(), DemoFault> {
+        let (mut task, version) = client.read(&format!("Task/{}", self.task)).await?;
+        task["status"] = json!("completed");
+        task["statusReason"] = json!({"coding": [{"system": CLOSURE_REASON, "code": "completed"}]});
+        client.update(task, &version).await
+    }
+
+    fn links(&self, resource: Value) -> Value {
+        self.names(resource, "basedOn")
+    }
+
+    fn names(&self, mut resource: Value, from: &str) -> Value {
         resource["subject"] = json!({"reference": format!("Patient/{}", self.patient)});
-        resource["basedOn"] = json!([{"reference": format!("ServiceRequest/{}", self.referral)}]);
+        resource[from] = json!([{"reference": format!("ServiceRequest/{}", self.referral)}]);
         resource
+    }
+
+    /// A call that nobody took, before the person accepted.
+    fn unanswered(&self, at: &str) -> Value {
+        let code = json!({"coding": [{"system": fhir::ids::SNOMED, "code": "294631000000100"}]});
+        self.links(json!({
+            "resourceType": "Encounter",
+            "status": "finished",
+            "class": {"system": observation::ACT_CODE, "code": "VR"},
+            "period": {"start": at},
+            "extension": [{"url": CONTACT_OUTCOME, "valueCodeableConcept": code}],
+        }))
+    }
+
+    fn plan(&self) -> Value {
+        let plan = json!({"resourceType": "CarePlan", "status": "active", "intent": "plan", "activity": [
+            {"detail": {"status": "not-started", "description": "Two walks a week with the group"}},
+        ]});
+        self.names(plan, "supportingInfo")
+    }
+
+    fn signpost(&self, at: &str) -> Value {
+        self.links(json!({
+            "resourceType": "ServiceRequest",
+            "status": "active",
+            "intent": "proposal",
+            "category": [{"coding": [{"system": ONWARD, "code": SIGNPOST}]}],
+            "authoredOn": at,
+            "performer": [{"display": "Fictional Allotment Society"}],
+        }))
     }
 
     fn contact(&self, at: &str) -> Value {

@@ -92,7 +92,7 @@ fn linked(journey: &Journey, sent: &Value, id: &str) -> Value {
     resource["subject"] = observation::subject(about);
     let from = origin(kind(sent));
     let ours = |one: &&Value| {
-        !one["reference"].as_str().and_then(split_reference).is_some_and(|(kind, _)| kind == "ServiceRequest")
+        one["reference"].as_str().and_then(split_reference).is_none_or(|(kind, _)| kind != "ServiceRequest")
     };
     let mut named = vec![observation::based_on(about)];
     named.extend(each(&sent[from]).filter(ours).cloned());

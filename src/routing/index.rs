@@ -5,7 +5,8 @@ use std::hash::Hash;
 use std::ops::Range;
 
 use super::people::Worker;
-use super::place::{Serves, Tables};
+use super::place::{Pool, Serves, Tables};
+use super::rows::Period;
 use super::suit::bits;
 use crate::fhir::ids::OdsCode;
 
@@ -28,6 +29,8 @@ pub(super) struct Index {
     pub by_place: Vec<u32>,
     /// For each row of a pool, the rows of its link workers in the order of their ids.
     pub crews: Vec<Vec<u32>>,
+    /// For each row of a pool, when it has a step-free venue.
+    pub step_free: Vec<Vec<Period>>,
     /// For each row of a link worker, when they work.
     pub hours: Vec<Hours>,
     /// For each row of a link worker, the rows of their absences.
@@ -61,12 +64,17 @@ impl Index {
         for (row, worker) in (0u32..).zip(&rows.workers) {
             crews.entry(&worker.pool).or_default().push(row);
         }
+        let step_free = |pool: &Pool| {
+            let venues = rows.venues.iter().filter(|venue| venue.accessible && venue.pool == pool.id);
+            venues.map(|venue| venue.period).collect()
+        };
         let mut index = Self {
             practices: ranges(&rows.practices, |row| row.ods.clone()),
             networks: ranges(&rows.networks, |row| row.code.clone()),
             pools: ranges(&rows.pools, |row| row.id.clone()),
             workers: ranges(&rows.workers, |row| row.id.clone()),
             crews: rows.pools.iter().map(|pool| crews.get(pool.id.as_str()).cloned().unwrap_or_default()).collect(),
+            step_free: rows.pools.iter().map(step_free).collect(),
             hours: rows.workers.iter().map(Hours::of).collect(),
             away: rows.workers.iter().map(|row| absences.get(&row.id).cloned().unwrap_or(0..0)).collect(),
             ..Self::default()

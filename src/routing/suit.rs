@@ -176,7 +176,10 @@ pub(super) fn weigh<'a>(
         () if !pool.open => Some(Refusal::Closed),
         () if fte_hundredths == 0 => Some(Refusal::NobodyAtWork),
         () if best.is_none() => Some(Refusal::NobodySuitable),
-        () if ask.accessible && !ask.home_visit && !has_step_free_venue(place, &pool.id, ask.on) => {
+        () if ask.accessible
+            && !ask.home_visit
+            && !place.index.step_free[row].iter().any(|period| period.holds(ask.on)) =>
+        {
             Some(Refusal::NoStepFreeVenue)
         }
         () => pool.limit.filter(|limit| open >= u64::from(*limit)).map(Refusal::AtLimit),
@@ -191,8 +194,4 @@ pub(super) fn weigh<'a>(
         known: best.is_some_and(|(unknown, ..)| !unknown),
         refusal,
     }
-}
-
-fn has_step_free_venue(place: &Place, pool: &str, on: Date) -> bool {
-    place.rows.venues.iter().any(|venue| venue.pool == pool && venue.accessible && venue.period.holds(on))
 }
