@@ -13,9 +13,11 @@ const ACKNOWLEDGEMENTS_MAX: usize = 32;
 /// Longest code that is repeated in words.
 const CODE_CHARS_MAX: usize = 12;
 
-/// Response codes that say it is the person, not the route: no other route would be better.
+/// Codes that say it is the person, not the route: no other route would be better. Those of
+/// ITK-ResponseCodes-1, and of MESH when it addresses by the person's own details: an invalid
+/// number, one that is not found, details that differ.
 /// <https://fhir.nhs.uk/STU3/CodeSystem/ITK-ResponseCodes-1>
-const PERSON: [&str; 3] = ["30002", "30003", "30004"];
+const PERSON: [&str; 6] = ["30002", "30003", "30004", "EPL-152", "EPL-153", "EPL-154"];
 /// The receiver has had this message or document: what a second try of a good one is told.
 const DUPLICATE: [&str; 2] = ["20007", "20008"];
 /// The entry that a correction replaces is not there, or can no longer be replaced.
