@@ -71,16 +71,20 @@ impl Gateway {
         let access = Access::load(&config).map_err(OpenFault::Config)?;
         let signer = signer(&config)?;
         let store = Store::open(&config.store, signer).await?;
-        Ok(Self {
+        let files_place = Arc::new(place);
+        let gateway = Self {
             config: Arc::new(config),
-            places: Arc::new(RwLock::new(Arc::new(place))),
+            places: Arc::new(RwLock::new(files_place.clone())),
+            files_place,
             mappings: Arc::new(mappings),
             access: Arc::new(access),
             store,
             clock,
             caseloads: Arc::default(),
             calendar: Arc::new(calendar),
-        })
+        };
+        crate::directory::refresh(&gateway).await?;
+        Ok(gateway)
     }
 }
 

@@ -19,6 +19,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod demo;
+pub mod directory;
 pub mod evaluation;
 pub mod fhir;
 pub mod gateway;

@@ -45,6 +45,8 @@ pub struct Gateway {
     pub config: Arc<Config>,
     /// Networks, practices, pools, link workers and rules: see [`Gateway::place`].
     pub places: Arc<RwLock<Arc<Place>>>,
+    /// The place as its files have it, without what is kept by FHIR.
+    pub files_place: Arc<Place>,
     /// The mappings and code tables, checked.
     pub mappings: Arc<crate::mapping::Mappings>,
     /// Who may call.

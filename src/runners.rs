@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::referral::{Gateway, clocks};
-use crate::{delivery, intake, nhs, writeback};
+use crate::{delivery, directory, intake, nhs, writeback};
 
 /// The running loops.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ impl Runners {
         if !gateway.config.mesh.url.is_empty() {
             running.spawn(nhs::mesh::inbox::run(gateway.clone(), stopped.clone()));
         }
+        running.spawn(shown(gateway.clone(), stopped.clone()));
         running.spawn(clocks::run(gateway.clone(), stopped.clone()));
         running.spawn(intake::folder::watch(gateway.clone(), stopped));
         Self { stop, running }
@@ -41,6 +42,14 @@ impl Runners {
             tracing::warn!("some sends were not finished; their rows stay in the outbox");
         }
     }
+}
+
+/// Writes the place's pools and link workers to the store, then takes over what others are told of them.
+async fn shown(gateway: Gateway, stopped: watch::Receiver<bool>) {
+    if let Err(fault) = directory::publish(&gateway).await {
+        tracing::error!(error = %fault, "the place's pools and link workers could not be shown as FHIR");
+    }
+    directory::watch(gateway, stopped).await;
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -290,6 +290,19 @@ async fn leeds_a_woman_asking_in_urdu_for_a_home_visit_on_saturday() {
     assert_eq!(moved(&report), BTreeSet::from([(referral, "leeds-north".into(), "unallocated".into())]));
     let languages = report["equity"].as_array().unwrap().iter().find(|table| table["by"] == "language").unwrap();
     assert_eq!(languages["groups"][0]["people"], Value::Null, "one person is a small number: {languages}");
+    // With the two files of deprivation the tables tell of deciles too.
+    let (postcodes, deciles) = (town.folder("postcodes.csv"), town.folder("deciles.csv"));
+    fs::write(&postcodes, "pcds,lsoa21cd\nL20 3EW,E01000001\n").unwrap();
+    fs::write(&deciles, "LSOA code (2021),Index of Multiple Deprivation (IMD) Decile\nE01000001,2\n").unwrap();
+    let files = format!(
+        "[equity]\npostcode_file = \"{}\"\ndecile_file = \"{}\"\nrelease = \"IoD 2025\"\n",
+        postcodes.display(),
+        deciles.display()
+    );
+    let report = town.rehearse("deciles", &[("place.toml", &|text| text.replace("[equity]\n", &files))]);
+    let by_decile = report["equity"].as_array().unwrap().iter().find(|table| table["by"] == "deprivation decile");
+    assert_eq!(by_decile.unwrap()["groups"][0]["group"], "02");
+    assert!(report["assumptions"].to_string().contains("IoD 2025"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

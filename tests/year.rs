@@ -41,7 +41,7 @@ const WRITEBACK: &str = "writeback:";
 /// A whole year: its referrals, and its contacts, at least.
 const WHOLE: u32 = 2_000;
 const CONTACTS_MIN: u64 = 15_000;
-const SEED: u64 = 2_026_040_1;
+const SEED: u64 = 20_260_401;
 /// A practice that is asked about by itself.
 const PRACTICE: &str = "N84630";
 /// Referrals at a scale at which no count is hidden by chance alone.

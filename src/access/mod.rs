@@ -52,6 +52,13 @@ pub struct Caller {
     pub address: String,
 }
 
+/// In the place of a pool: everybody who signs in may see it. No pool's id can be this.
+pub const EVERYBODY: &str = "*";
+
+fn everybody() -> (u8, String) {
+    (param::POOL, EVERYBODY.to_owned())
+}
+
 impl Caller {
     /// The caller as the audit log names it.
     pub fn agent(&self) -> Agent {
@@ -102,10 +109,13 @@ impl Caller {
     /// else those with any of these; an empty list is none.
     pub fn visible(&self) -> Option<Vec<(u8, String)>> {
         match self.role {
-            Role::Referrer => Some(vec![(param::PRACTICE, self.ods.to_string())]),
-            Role::Pool => Some(self.pools.iter().map(|pool| (param::POOL, pool.clone())).collect()),
+            Role::Referrer => Some(vec![(param::PRACTICE, self.ods.to_string()), everybody()]),
+            Role::Pool => {
+                let own = self.pools.iter().map(|pool| (param::POOL, pool.clone()));
+                Some(own.chain([everybody()]).collect())
+            }
             Role::Consumer | Role::Ig => None,
-            Role::Ops => Some(Vec::new()),
+            Role::Ops => Some(vec![everybody()]),
         }
     }
 

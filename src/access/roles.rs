@@ -41,6 +41,9 @@ const STORY: &[&str] = &[
     "Location",
 ];
 
+/// Pools, link workers and venues: nobody's data but those of people at work.
+const DIRECTORY: &[&str] = &["HealthcareService", "PractitionerRole", "Practitioner", "Location"];
+
 /// The table. Nobody deletes: a resource that was wrong is marked so, and its versions stay.
 pub const TABLE: &[Line] = &[
     Line { role: Role::Referrer, kinds: STORY, rights: "rs", why: "a practice follows its own referrals" },
@@ -75,7 +78,21 @@ pub const TABLE: &[Line] = &[
         why: "an IG lead looks into how data was used; changes nothing",
     },
     Line { role: Role::Ig, kinds: &["AuditEvent"], rights: "rs", why: "an IG lead answers for who saw what" },
-    // Role::Ops has no line: whoever keeps the gateway running needs no patient data.
+    Line {
+        role: Role::Pool,
+        kinds: DIRECTORY,
+        rights: "u",
+        why: "a pool says when its link workers are there, and where it sees people",
+    },
+    Line {
+        role: Role::Consumer,
+        kinds: DIRECTORY,
+        rights: "u",
+        why: "the wellness database keeps who works where and when",
+    },
+    Line { role: Role::Ops, kinds: DIRECTORY, rights: "rs", why: "whoever moves a referral must know the pools" },
+    Line { role: Role::Ops, kinds: &["Organization"], rights: "rs", why: "the pools' employers" },
+    // Role::Ops has no more lines: whoever keeps the gateway running needs no patient data.
 ];
 
 /// Interactions outside the table: which roles, and which right on which type a token must carry.

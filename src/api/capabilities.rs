@@ -26,7 +26,10 @@ fn resource(served: &Type) -> Value {
         interactions.extend(["vread", "history-instance"]);
     }
     if served.written {
-        interactions.extend(["create", "update"]);
+        interactions.push("create");
+    }
+    if served.updated {
+        interactions.push("update");
     }
     let parameters: Vec<(&str, &str)> =
         if audit { audit_event::PARAMETERS.to_vec() } else { capability::parameters(served.name) };

@@ -10,16 +10,23 @@ use crate::rejection::{BarsError, IssueType, Rejection};
 pub struct Type {
     /// Its name.
     pub name: &'static str,
-    /// True when create and update are offered.
+    /// True when create is offered.
     pub written: bool,
+    /// True when update is offered.
+    pub updated: bool,
 }
 
 const fn read_only(name: &'static str) -> Type {
-    Type { name, written: false }
+    Type { name, written: false, updated: false }
 }
 
 const fn written(name: &'static str) -> Type {
-    Type { name, written: true }
+    Type { name, written: true, updated: true }
+}
+
+/// The gateway makes them; others keep them up to date.
+const fn kept(name: &'static str) -> Type {
+    Type { name, written: false, updated: true }
 }
 
 /// Every type that is served.
@@ -37,6 +44,11 @@ pub const TYPES: &[Type] = &[
     read_only("Provenance"),
     read_only("Consent"),
     read_only("Flag"),
+    kept("HealthcareService"),
+    read_only("Organization"),
+    kept("PractitionerRole"),
+    kept("Practitioner"),
+    kept("Location"),
     read_only("AuditEvent"),
 ];
 
@@ -106,7 +118,7 @@ impl Interaction {
             [kind] if get => Search { kind: kind_of(kind)?.name },
             [kind] if post => Create { kind: written_kind(kind)? },
             [kind, id] if get => Read { kind: kind_of(kind)?.name, id: id_of(id)? },
-            [kind, id] if put => Update { kind: written_kind(kind)?, id: id_of(id)? },
+            [kind, id] if put => Update { kind: updated_kind(kind)?, id: id_of(id)? },
             [kind, id, "_history"] if get => History { kind: kind_of(kind)?.name, id: id_of(id)? },
             [kind, id, "_history", version] if get => {
                 let version = version.parse().map_err(|_| Rejection::not_found())?;
@@ -215,6 +227,11 @@ fn kind_of(name: &str) -> Result<&'static Type, Rejection> {
 fn written_kind(name: &str) -> Result<&'static str, Rejection> {
     let found = kind_of(name)?;
     if found.written { Ok(found.name) } else { Err(wrong_method()) }
+}
+
+fn updated_kind(name: &str) -> Result<&'static str, Rejection> {
+    let found = kind_of(name)?;
+    if found.updated { Ok(found.name) } else { Err(wrong_method()) }
 }
 
 fn id_of(id: &str) -> Result<String, Rejection> {

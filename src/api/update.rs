@@ -5,6 +5,7 @@
 use super::answer::Answered;
 use super::create::{same_type, written};
 use super::exchange::Exchange;
+use crate::directory;
 use crate::fhir;
 use crate::outcome::{self, Write};
 use crate::rejection::{IssueType, Rejection};
@@ -20,6 +21,11 @@ pub async fn answer(exchange: &Exchange, kind: &str, id: &str) -> Answered {
     }
     let write = Write { kind: kind.to_owned(), id: Some(id.to_owned()), resource, if_match, ..Write::default() };
     let write = Write { request: exchange.request.clone(), ..write };
-    let stored = outcome::record(&exchange.gateway, exchange.caller()?, write).await?;
+    let caller = exchange.caller()?;
+    let stored = if directory::KINDS.contains(&kind) {
+        directory::update(&exchange.gateway, caller, write).await?
+    } else {
+        outcome::record(&exchange.gateway, caller, write).await?
+    };
     Ok(written(exchange, &stored, 200))
 }

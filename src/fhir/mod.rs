@@ -10,6 +10,7 @@ pub mod check;
 pub mod collection;
 pub mod communication;
 pub mod dates;
+pub mod directory;
 pub mod episode;
 pub mod evaluation;
 pub mod filing;

@@ -181,6 +181,35 @@ pub const PARAMETERS: &[Parameter] = &[
     row("Communication", "based-on", p::FOCUS, Reference, "basedOn"),
     row("Communication", "encounter", p::ENCOUNTER, Reference, "encounter"),
 
+    row("HealthcareService", "identifier", p::IDENTIFIER, Token, "identifier"),
+    row("HealthcareService", "active", p::STATUS, Token, "active"),
+    row("HealthcareService", "name", p::FAMILY, Text, "name"),
+    row("HealthcareService", "organization", p::REQUESTER, Reference, "providedBy"),
+    row("HealthcareService", "location", p::ENCOUNTER, Reference, "location"),
+
+    row("Organization", "identifier", p::IDENTIFIER, Token, "identifier"),
+    row("Organization", "active", p::STATUS, Token, "active"),
+    row("Organization", "name", p::FAMILY, Text, "name"),
+
+    row("Practitioner", "identifier", p::IDENTIFIER, Token, "identifier"),
+    row("Practitioner", "active", p::STATUS, Token, "active"),
+    row("Practitioner", "name", p::FAMILY, Text, "name.text"),
+    row("Practitioner", "gender", p::GENDER, Token, "gender"),
+    row("Practitioner", "communication", p::CODE, Token, "communication"),
+
+    row("PractitionerRole", "identifier", p::IDENTIFIER, Token, "identifier"),
+    row("PractitionerRole", "active", p::STATUS, Token, "active"),
+    row("PractitionerRole", "practitioner", p::PERFORMER, Reference, "practitioner"),
+    row("PractitionerRole", "organization", p::REQUESTER, Reference, "organization"),
+    row("PractitionerRole", "service", p::TARGET, Reference, "healthcareService"),
+    row("PractitionerRole", "specialty", p::CODE, Token, "specialty"),
+    row("PractitionerRole", "date", p::AUTHORED, Date, "period"),
+
+    row("Location", "identifier", p::IDENTIFIER, Token, "identifier"),
+    row("Location", "status", p::STATUS, Token, "status"),
+    row("Location", "name", p::FAMILY, Text, "name"),
+    row("Location", "address-postalcode", p::POSTCODE, Postcode, "address.postalCode"),
+
     row("Provenance", "target", p::TARGET, Reference, "target"),
     row("Provenance", "recorded", p::AUTHORED, Date, "recorded"),
 

@@ -53,7 +53,7 @@ pub fn requested(new: NewTask<'_>) -> Value {
     if let Some(priority) = new.priority {
         task["priority"] = json!(priority);
     }
-    suggest(&mut task, new.worker);
+    suggest(&mut task, new.pool.0, new.worker);
     task
 }
 
@@ -74,14 +74,15 @@ pub fn moved(mut task: Value, pool: (&str, &str), worker: Option<&str>, at: Time
     if let Some(members) = task.as_object_mut() {
         members.shift_remove("restriction");
     }
-    suggest(&mut task, worker);
+    suggest(&mut task, pool.0, worker);
     task
 }
 
 /// Says which link worker is suggested: whom the Task was asked of, within its pool.
-fn suggest(task: &mut Value, worker: Option<&str>) {
+fn suggest(task: &mut Value, pool: &str, worker: Option<&str>) {
     if let Some(worker) = worker {
-        task["restriction"] = json!({"recipient": [{"reference": format!("PractitionerRole/{worker}")}]});
+        let role = super::directory::role_id(pool, worker);
+        task["restriction"] = json!({"recipient": [{"reference": format!("PractitionerRole/{role}")}]});
     }
 }
 

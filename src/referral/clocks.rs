@@ -264,7 +264,7 @@ fn words(due: &Countdown, now: Timestamp) -> String {
 }
 
 /// The gateway itself, as the audit log names it.
-fn own_agent(gateway: &Gateway) -> Agent {
+pub(crate) fn own_agent(gateway: &Gateway) -> Agent {
     Agent {
         client: "fingerpost".to_owned(),
         ods: gateway.config.gateway.ods.to_string(),

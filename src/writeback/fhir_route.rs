@@ -7,8 +7,6 @@
 //! <https://hl7.org/fhir/R4/http.html#ccreate>,
 //! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -140,8 +138,8 @@ fn found(bundle: &Value, key: &str) -> Looked {
         let noted = |note: &Value| note["text"].as_str().is_some_and(|text| text.contains(key));
         fhir::identifier(entry, WRITE_BACK) == Some(key) || each(&entry["note"]).any(noted)
     };
-    let entries = each(&bundle["entry"]).map(|entry| &entry["resource"]);
-    entries.filter(is_it).next().map_or(Looked::NotThere, |entry| Looked::There(Box::new(entry.clone())))
+    let mut entries = each(&bundle["entry"]).map(|entry| &entry["resource"]);
+    entries.find(is_it).map_or(Looked::NotThere, |entry| Looked::There(Box::new(entry.clone())))
 }
 
 /// What the record shows of an entry.
@@ -166,7 +164,7 @@ async fn answered(to: &Endpoint<'_>, entry: &Entry<'_>, answer: &Answer) -> Came
         401 | 403 | 407 | 408 | 425 | 429 | 300..=399 | 500..=599 => Came::Unanswered {
             why: format!("the practice system answered {status}"),
             message: None,
-            asked: answer.retry_after.map(|wait: Duration| wait),
+            asked: answer.retry_after,
         },
         _ => refused(answer),
     }

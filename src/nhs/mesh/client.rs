@@ -66,7 +66,7 @@ pub enum Traced {
     Sent(Tracked),
     /// Several were; which is which cannot be known.
     Several,
-    /// None is known. It may still be on its way: ask again later before sending anew.
+    /// None is known, or only one that was broken off and is never delivered.
     Unknown,
 }
 
@@ -169,10 +169,9 @@ impl Client {
     /// What can be found of a message by the local id that it was sent with, where its answer was lost.
     ///
     /// This is the interface's older, deprecated call: version 2 tracks by MESH's own id alone, which a
-    /// lost answer would have held. It tells something only if each message has a local id of its own,
-    /// and GP Connect wants the sender's ODS code there. Then nothing can be known, and what keeps a
-    /// second send from being filed twice is the receiver, which knows the message by the id in its
-    /// header.
+    /// lost answer would have held. It tells something only if each message has a local id of its own.
+    /// Where it is no longer offered nothing can be known, and what keeps a second send from being filed
+    /// twice is the receiver, which knows the message by the id in its header.
     ///
     /// # Errors
     /// See [`MeshError`].
@@ -180,7 +179,7 @@ impl Client {
         let mut request = self.mine(Method::GET, &["outbox", "tracking", local_id], now)?;
         request.headers_mut().insert("accept", value(VERSION_1)?);
         match self.json(request).await {
-            Ok(answer) => tracked(&answer).map(Traced::Sent),
+            Ok(answer) => tracked(&answer).map(traced),
             Err(MeshError::Refused { status: 300, .. }) => Ok(Traced::Several),
             Err(fault) if fault.refusal() == Some(Refusal::NoSuchMessage) => Ok(Traced::Unknown),
             Err(fault) => Err(fault),
@@ -278,6 +277,11 @@ fn tracked(answer: &Value) -> Result<Tracked, MeshError> {
         (Some(id), Some(status)) => Ok(Tracked { id: id.to_owned(), status: status.to_ascii_lowercase() }),
         _ => Err(MeshError::Unreadable("the tracking has no message id and status")),
     }
+}
+
+/// A message broken off between two chunks is never delivered: it may be sent anew.
+fn traced(tracked: Tracked) -> Traced {
+    if tracked.status == "uploading" { Traced::Unknown } else { Traced::Sent(tracked) }
 }
 
 /// `continue_from` of a link. Only that is taken of it: a link never says where to connect to.

@@ -27,7 +27,7 @@ pub struct Parcel {
     pub to: String,
     /// The workflow, such as `GPCONNECT_UPDATE_RECORD`.
     pub workflow: String,
-    /// The sender's own id; no patient data. GP Connect wants the sender's ODS code. Empty: none.
+    /// The sender's own id; no patient data. GP Connect wants the sender's ODS code in it. Empty: none.
     pub local_id: String,
     /// Up to 500 characters. Empty: none.
     pub subject: String,

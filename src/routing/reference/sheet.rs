@@ -82,6 +82,7 @@ impl Sheet {
     }
 
     /// Adds rows: each after the row that it is given with, or at the end.
+    #[allow(clippy::type_complexity)] // a place, and cells by the name of their column
     pub fn add(&mut self, rows: Vec<(Option<usize>, Vec<(&str, String)>)>) {
         let mut after: BTreeMap<usize, Vec<Line>> = BTreeMap::new();
         for (place, cells) in rows {

@@ -104,6 +104,9 @@ fn tracking_of_both_versions_is_read() {
     assert_eq!(read(r#"{"messageId":"M1","status":"Acknowledged"}"#), is("acknowledged"));
     assert!(read(r#"{"status":"accepted"}"#).is_err());
     assert!(read("[]").is_err());
+    let found = |status: &str| traced(Tracked { id: "M1".into(), status: status.into() });
+    assert!(matches!(found("accepted"), Traced::Sent(_)));
+    assert_eq!(found("uploading"), Traced::Unknown, "broken off: never delivered");
 }
 
 #[test]
