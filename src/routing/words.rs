@@ -1,6 +1,8 @@
 //! The sentences of a decision, in words that a receptionist understands. They say what was asked
 //! and what is so of pools; of a link worker only that they are not what was asked for.
 
+use jiff::civil::Date;
+
 use super::input::{Day, RouteInput, Sex};
 use super::place::Desk;
 use super::suit::{Refusal, Unfit, Weighed};
@@ -96,10 +98,43 @@ pub(super) fn refusal(why: Refusal) -> String {
 
 /// How busy a pool is.
 pub(super) fn load(weighed: &Weighed<'_>) -> String {
-    match weighed.pool.limit {
-        Some(limit) => format!("{} open, room for {}, at most {limit}", weighed.open, weighed.room),
-        None => format!("{} open, room for {}", weighed.open, weighed.room),
+    let mut text = String::with_capacity(48);
+    number(&mut text, weighed.open);
+    text.push_str(" open, room for ");
+    number(&mut text, weighed.room);
+    if let Some(limit) = weighed.pool.limit {
+        text.push_str(", at most ");
+        number(&mut text, limit.into());
     }
+    text
+}
+
+/// A date as `2026-01-31`.
+pub(super) fn day(on: Date) -> String {
+    let Ok(year) = u16::try_from(on.year()) else { return on.to_string() };
+    let (month, day) = (on.month().unsigned_abs(), on.day().unsigned_abs());
+    let mut text = String::with_capacity(10);
+    for (value, divisor) in [(year, 1000), (year, 100), (year, 10), (year, 1)] {
+        text.push(digit(u64::from(value / divisor)));
+    }
+    for value in [month, day] {
+        text.push('-');
+        text.push(digit(u64::from(value / 10)));
+        text.push(digit(u64::from(value)));
+    }
+    text
+}
+
+fn number(text: &mut String, value: u64) {
+    if value >= 10 {
+        number(text, value / 10);
+    }
+    text.push(digit(value));
+}
+
+/// The last digit.
+fn digit(value: u64) -> char {
+    char::from(b'0' + u8::try_from(value % 10).unwrap_or(0))
 }
 
 /// Who looks after a desk.

@@ -70,8 +70,8 @@ impl<'a> Trail<'a> {
             return End { at: unallocated, pcn: Some(pcn), rule: None };
         };
         self.reasons.push(match rule.why.as_str() {
-            "" => format!("The rule '{}' applies.", rule.name),
-            why => format!("The rule '{}' applies: {why}", rule.name),
+            "" => ["The rule '", &rule.name, "' applies."].concat(),
+            why => ["The rule '", &rule.name, "' applies: ", why].concat(),
         });
         let at = match &rule.to {
             To::Desk(key) => self.place.desks().find(|desk| desk.key == *key).map_or(unallocated, At::Desk),
@@ -103,7 +103,10 @@ impl<'a> Trail<'a> {
             self.reasons.push(text);
             return None;
         };
-        self.reasons.push(format!("{} ({ods}) is in {} ({code}) on {on}.", practice.name, network.name));
+        // Put together in one go: every decision says this.
+        let (ods, day) = (ods.as_str(), words::day(on));
+        let parts = [&practice.name, " (", ods, ") is in ", &network.name, " (", code, ") on ", &day, "."];
+        self.reasons.push(parts.concat());
         Some((practice, code))
     }
 
@@ -344,15 +347,16 @@ fn stands_in(weighed: &Weighed<'_>) -> String {
 
 /// Why the best of the candidates is the best.
 fn fair(best: &Weighed<'_>, others: usize, unable: usize) -> String {
-    let (name, load) = (&best.pool.name, words::load(best));
-    match (best.is_full(), others, unable) {
-        (false, 0, 0) => format!("{name} is the only pool that is asked ({load})."),
-        (false, 0, _) => format!("{name} is the only one that can take the person ({load})."),
-        (false, ..) => format!("{name} is the least loaded with room ({load})."),
-        (true, 0, 0) => format!("{name} is the only pool that is asked; it is full ({load})."),
-        (true, 0, _) => format!("{name} is the only one that can take the person; it is full ({load})."),
-        (true, ..) => format!("Every pool that can take the person is full; {name} is the least loaded ({load})."),
-    }
+    let (name, load) = (best.pool.name.as_str(), words::load(best));
+    let (before, after) = match (best.is_full(), others, unable) {
+        (false, 0, 0) => ("", " is the only pool that is asked ("),
+        (false, 0, _) => ("", " is the only one that can take the person ("),
+        (false, ..) => ("", " is the least loaded with room ("),
+        (true, 0, 0) => ("", " is the only pool that is asked; it is full ("),
+        (true, 0, _) => ("", " is the only one that can take the person; it is full ("),
+        (true, ..) => ("Every pool that can take the person is full; ", " is the least loaded ("),
+    };
+    [before, name, after, &load, ")."].concat()
 }
 
 #[cfg(test)]
