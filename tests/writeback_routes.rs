@@ -12,10 +12,10 @@ use fingerpost::config::PracticeSystem as System;
 use fingerpost::demo::practice::PracticeSystem;
 use fingerpost::demo::wellness::WellnessDatabase;
 use fingerpost::fhir::ids::OdsCode;
-use fingerpost::store::commit::Commit;
+use fingerpost::store::commit::{Commit, LedgerRow, LedgerState};
 use fingerpost::store::filing::{Filing, FilingState};
 use fingerpost::writeback::acknowledge::{Acknowledgement, Stage, Verdict};
-use fingerpost::writeback::{acknowledged, gather, watch};
+use fingerpost::writeback::{acknowledged, gather, settle, watch};
 use jiff::{SignedDuration, Timestamp};
 use pool::{House, PRACTICE, Referred, house, receiver, swemwbs, until, wellness, writes_back};
 use serde_json::json;
@@ -76,6 +76,26 @@ async fn a_code_that_the_dictionary_lacks_is_seen_and_somebody_is_told() {
     assert_eq!(comes_to(&house, &again, FilingState::Filed).await.read_back, "coded");
     let seen = house.gateway.store.dictionary(PRACTICE, "http://snomed.info/sct", "871711000000103").await.unwrap();
     assert!(seen.is_some_and(|row| row.kept));
+}
+
+/// Two gateways that each file one of the last two entries at the same instant both leave the ledger
+/// as it was: the sweep closes what should have closed, and nothing else.
+#[tokio::test]
+async fn a_referral_that_nobody_closed_is_closed_by_the_sweep() {
+    let system = PracticeSystem::start().await.unwrap();
+    let house = routed(&system, None, &["fhir"]).await;
+    let _running = house.runs();
+    let to = declined(&house, 1).await;
+    comes_to(&house, &to, FilingState::Filed).await;
+    until("it closes", async || ledger(&house, &to).await == "returned").await;
+    let store = &house.gateway.store;
+    let row = store.ledger_row(&to.referral).await.unwrap().unwrap();
+    let waits = LedgerRow { state: LedgerState::Open, waiting_on: "practice-system".into(), ..row };
+    store.commit(Commit { ledger: vec![waits], ..Commit::default() }).await.unwrap();
+    assert_eq!(settle::sweep(&house.gateway, Timestamp::UNIX_EPOCH, 10).await.unwrap(), 0, "it has not waited long");
+    assert_eq!(settle::sweep(&house.gateway, far(), 10).await.unwrap(), 1);
+    assert_eq!(ledger(&house, &to).await, "returned");
+    assert_eq!(settle::sweep(&house.gateway, far(), 10).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -6,12 +6,12 @@
 //! the same answers to the same caseloads, so it moves nobody.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 use jiff::Timestamp;
 
 use super::{Past, Plan, day};
-use crate::routing::{Decision, Loads, Place, route};
+use crate::routing::{Decision, Loads, Place, Table, route};
 
 /// One referral before and after.
 #[derive(Debug)]
@@ -128,13 +128,13 @@ impl Standing {
     }
 }
 
-fn add(pools: &mut HashMap<String, u64>, pool: &str, by: i64) {
+fn add(pools: &mut Table<String, u64>, pool: &str, by: i64) {
     let open = pools.get(pool).copied().unwrap_or(0);
     set(pools, pool, open.saturating_add_signed(by));
 }
 
 /// No entry stands for none, so that two standings that are the same compare as the same.
-fn set(pools: &mut HashMap<String, u64>, pool: &str, open: u64) {
+fn set(pools: &mut Table<String, u64>, pool: &str, open: u64) {
     match pools.get_mut(pool) {
         Some(_) if open == 0 => drop(pools.remove(pool)),
         Some(count) => *count = open,

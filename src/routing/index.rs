@@ -1,6 +1,5 @@
 //! Where the rows of a place stand, so that routing looks nothing up by walking a table.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::Range;
 
@@ -8,23 +7,24 @@ use super::people::Worker;
 use super::place::{Pool, Serves, Tables};
 use super::rows::Period;
 use super::suit::bits;
+use super::table::Table;
 use crate::fhir::ids::OdsCode;
 
 /// Positions in the sorted tables.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
     /// The rows of a practice.
-    pub practices: HashMap<OdsCode, Range<usize>>,
+    pub practices: Table<OdsCode, Range<usize>>,
     /// The rows of a network.
-    pub networks: HashMap<String, Range<usize>>,
+    pub networks: Table<String, Range<usize>>,
     /// The rows of a pool.
-    pub pools: HashMap<String, Range<usize>>,
+    pub pools: Table<String, Range<usize>>,
     /// The rows of a link worker.
-    pub workers: HashMap<String, Range<usize>>,
+    pub workers: Table<String, Range<usize>>,
     /// Rows of pools that serve a network, in the order of their ids; so below.
-    pub by_network: HashMap<String, Vec<u32>>,
+    pub by_network: Table<String, Vec<u32>>,
     /// Rows of pools that serve a cluster.
-    pub by_cluster: HashMap<String, Vec<u32>>,
+    pub by_cluster: Table<String, Vec<u32>>,
     /// Rows of pools that serve the place.
     pub by_place: Vec<u32>,
     /// For each row of a pool, the rows of its link workers in the order of their ids.
@@ -60,7 +60,7 @@ impl Index {
     /// Indexes tables that are sorted by their keys.
     pub fn of(rows: &Tables) -> Self {
         let absences = ranges(&rows.absences, |row| row.worker.clone());
-        let mut crews: HashMap<&str, Vec<u32>> = HashMap::new();
+        let mut crews: Table<&str, Vec<u32>> = Table::default();
         for (row, worker) in (0u32..).zip(&rows.workers) {
             crews.entry(&worker.pool).or_default().push(row);
         }
@@ -101,8 +101,8 @@ impl Index {
     }
 }
 
-fn ranges<T, K: Hash + Eq>(rows: &[T], key: impl Fn(&T) -> K) -> HashMap<K, Range<usize>> {
-    let mut out: HashMap<K, Range<usize>> = HashMap::new();
+fn ranges<T, K: Hash + Eq>(rows: &[T], key: impl Fn(&T) -> K) -> Table<K, Range<usize>> {
+    let mut out: Table<K, Range<usize>> = Table::default();
     for (at, row) in rows.iter().enumerate() {
         out.entry(key(row)).or_insert(at..at).end = at + 1;
     }

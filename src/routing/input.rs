@@ -1,10 +1,9 @@
 //! What routing decides on, how busy everyone is, and the decision as it is kept and shown.
 
-use std::collections::HashMap;
-
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::table::Table;
 use crate::fhir::ids::OdsCode;
 
 /// What routing decides on. Kept with the decision; holds no name, no NHS number and no address
@@ -160,11 +159,11 @@ impl Day {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loads {
     /// Open episodes of each pool, by its id.
-    pub pools: HashMap<String, u64>,
+    pub pools: Table<String, u64>,
     /// Open episodes of each link worker, by their id, where the pool has said who has them.
-    pub workers: HashMap<String, u64>,
+    pub workers: Table<String, u64>,
     /// Days that people wait at each pool for their first contact, where somebody measures it.
-    pub waiting_days: HashMap<String, u32>,
+    pub waiting_days: Table<String, u32>,
 }
 
 impl Loads {
@@ -181,7 +180,7 @@ impl Loads {
 
 impl<const N: usize> From<[(&str, u64); N]> for Loads {
     fn from(pools: [(&str, u64); N]) -> Self {
-        Self { pools: pools.map(|(id, open)| (id.to_owned(), open)).into(), ..Self::default() }
+        Self { pools: pools.map(|(id, open)| (id.to_owned(), open)).into_iter().collect(), ..Self::default() }
     }
 }
 

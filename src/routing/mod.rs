@@ -21,6 +21,7 @@ mod rows;
 mod rules;
 mod spans;
 mod suit;
+mod table;
 mod words;
 
 pub use calendar::Calendar;
@@ -32,6 +33,7 @@ pub use people::{Absence, Shift, Venue, Worker};
 pub use place::{Capacity, Desk, Equity, Network, Place, PlaceFiles, Pool, Practice, Serves};
 pub use rows::Period;
 pub use rules::{Own, RULE_KEYS, Rule, To, When};
+pub use table::Table;
 
 #[cfg(test)]
 mod tests;

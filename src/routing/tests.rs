@@ -284,7 +284,8 @@ fn who_knows_the_person_comes_first_below_the_limit() {
         decision.reasons.last().unwrap(),
         "Bob of East_pool saw the person before (0 open, room for 86, at most 5)."
     );
-    let busy = Loads { workers: [("e1".to_owned(), 9), ("e2".to_owned(), 4)].into(), ..Loads::default() };
+    let busy =
+        Loads { workers: [("e1".to_owned(), 9), ("e2".to_owned(), 4)].into_iter().collect(), ..Loads::default() };
     assert_eq!(chosen(&place, &busy, east(|_| {})), pair("east", "e2"), "less to do for half a post");
 }
 

@@ -212,6 +212,16 @@ impl Store {
         on!(self, engine => engine.ledger(practice, day).await)
     }
 
+    /// Open ledger rows that wait for `on` since before `before`, at most `count`, longest first.
+    pub async fn ledger_waiting(
+        &self,
+        on: &str,
+        before: Timestamp,
+        count: usize,
+    ) -> Result<Vec<commit::LedgerRow>, StoreError> {
+        on!(self, engine => engine.ledger_waiting(on, before, count).await)
+    }
+
     /// One ledger row.
     pub async fn ledger_row(&self, id: &str) -> Result<Option<commit::LedgerRow>, StoreError> {
         on!(self, engine => engine.ledger_row(id).await)

@@ -1,6 +1,8 @@
 //! What else changes when a filing does: the ledger, when it was the last one; earlier versions of
 //! the same entry; and whoever must be told.
 
+use jiff::Timestamp;
+
 use super::PRACTICE_SYSTEM;
 use super::progress::{Alert, Next};
 use crate::delivery;
@@ -37,6 +39,27 @@ pub async fn with(gateway: &Gateway, next: Next) -> Result<Commit, StoreError> {
     }
     commit.filings.insert(0, filing);
     Ok(commit)
+}
+
+/// Closes referrals all of whose entries are in the record and which still wait for it: two gateways
+/// that each filed one of the last two at the same instant each saw the other's as on its way. Looks
+/// at those that have waited since before `before`, at most `count`. How many it closed.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn sweep(gateway: &Gateway, before: Timestamp, count: usize) -> Result<usize, StoreError> {
+    let mut closed = 0;
+    for row in gateway.store.ledger_waiting(PRACTICE_SYSTEM, before, count).await? {
+        let filings = gateway.store.filings_of(&row.id).await?;
+        let Some((last, others)) = filings.split_last() else { continue };
+        if !last.state.is_in_record() {
+            continue;
+        }
+        let ledger: Vec<LedgerRow> = closes(gateway, last, others, &[]).await?.into_iter().collect();
+        closed += ledger.len();
+        gateway.store.commit(Commit { ledger, ..Commit::default() }).await?;
+    }
+    Ok(closed)
 }
 
 /// True for an earlier version of the same entry in the same practice.

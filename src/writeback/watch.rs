@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use super::progress::{self, Limits};
@@ -17,9 +18,23 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Filings that are looked at in one go.
 const BATCH_MAX: usize = 200;
 
+/// How often referrals are looked for that should have closed, in looks at the clock.
+const SWEEP_EVERY: u32 = 300;
+/// How long a referral has waited before it is looked at so.
+const SWEEP_AFTER: SignedDuration = SignedDuration::from_mins(1);
+/// Referrals that are looked at in one go.
+const SWEEP_MAX: usize = 1000;
+
 /// Runs until it is told to stop.
 pub async fn run(gateway: Gateway, mut stopped: watch::Receiver<bool>) {
-    loop {
+    for turn in 0_u32.. {
+        if turn.is_multiple_of(SWEEP_EVERY) {
+            let now = gateway.clock.now();
+            let before = now.checked_sub(SWEEP_AFTER).unwrap_or(now);
+            if let Err(fault) = settle::sweep(&gateway, before, SWEEP_MAX).await {
+                tracing::error!(error = %fault, "referrals that may be closed cannot be looked at; trying again");
+            }
+        }
         if let Err(fault) = look(&gateway).await {
             tracing::error!(error = %fault, "filings cannot be looked at; trying again");
         }

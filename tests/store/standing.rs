@@ -39,6 +39,11 @@ pub async fn the_ledger_keeps_when_a_referral_was_first_received(url: String) {
     assert_eq!(ids(store.ledger(Some("N84001"), Some("2026-11-24")).await.unwrap()), ["a"]);
     assert_eq!(ids(store.ledger(None, Some("2026-11-25")).await.unwrap()), ["b"]);
     assert!(store.ledger(Some("N84002"), None).await.unwrap().is_empty());
+    store.commit(ledger("d", LedgerState::Open, 700)).await.unwrap();
+    store.commit(ledger("e", LedgerState::Open, 650)).await.unwrap();
+    assert_eq!(ids(store.ledger_waiting("pool-1", at(10_000), 10).await.unwrap()), ["e", "d"], "the longest first");
+    assert_eq!(ids(store.ledger_waiting("pool-1", at(700), 10).await.unwrap()), ["e"]);
+    assert!(store.ledger_waiting("pool-2", at(10_000), 10).await.unwrap().is_empty());
     assert!(store.ledger(None, Some("yesterday")).await.is_err());
     let counts = store.ledger_counts(None).await.unwrap();
     assert_eq!(counts, [("closed".to_owned(), 1), ("held".to_owned(), 1)]);

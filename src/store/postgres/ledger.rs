@@ -203,6 +203,18 @@ impl Postgres {
         self.rows(&sql, &[&practice, &from, &to]).await?.iter().map(read_ledger).collect()
     }
 
+    /// Open rows that wait for that, since before `before`, longest first.
+    pub async fn ledger_waiting(
+        &self,
+        on: &str,
+        before: Timestamp,
+        count: usize,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
+        let sql = format!("{LEDGER} WHERE state = 'open' AND waiting_on = $1 AND since < $2 ORDER BY since LIMIT $3");
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.rows(&sql, &[&text(on), &before, &count]).await?.iter().map(read_ledger).collect()
+    }
+
     /// One ledger row.
     pub async fn ledger_row(&self, id: &str) -> Result<Option<LedgerRow>, StoreError> {
         let found = self.rows(&format!("{LEDGER} WHERE id = $1"), &[&text(id)]).await?;

@@ -1,5 +1,6 @@
 //! Where referrals stand: ledger, ignored counts, holds, episodes.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
@@ -189,6 +190,23 @@ impl Sqlite {
             );
             let (from, to) = bounds.map_or((i64::MIN, i64::MAX), |(from, to)| (rows::micros(from), rows::micros(to)));
             all(connection, &sql, params![practice, from, to], read_ledger)
+        })
+        .await
+    }
+
+    /// Open rows that wait for that, since before `before`, longest first.
+    pub async fn ledger_waiting(
+        &self,
+        on: &str,
+        before: Timestamp,
+        count: usize,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
+        let on = on.to_owned();
+        self.read(move |connection| {
+            let sql =
+                format!("{LEDGER} WHERE state = 'open' AND waiting_on = ?1 AND since < ?2 ORDER BY since LIMIT ?3");
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            all(connection, &sql, params![on, rows::micros(before), count], read_ledger)
         })
         .await
     }
