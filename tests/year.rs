@@ -27,7 +27,7 @@ use fingerpost::config::Config;
 use fingerpost::evaluation::{self, Evaluation, GroupRow, Question, Row};
 use fingerpost::ledger::{Books, Ledger, reckon};
 use fingerpost::referral::Gateway;
-use fingerpost::store::{Search, Store};
+use fingerpost::store::{Search, Store, Stored};
 use jiff::civil::Date;
 use jiff::{SignedDuration, ToSpan};
 use pool::House;
@@ -103,31 +103,14 @@ async fn ledger(store: &Store, clock: &Clock) -> Ledger {
     let rows = store.ledger(None, None).await.unwrap();
     let holds = store.holds().await.unwrap();
     let mut kept = BTreeSet::new();
-    let mut after = None;
-    loop {
-        let search = Search {
-            kind: "ServiceRequest".into(),
-            ids: Vec::new(),
-            updated: (None, None),
-            criteria: Vec::new(),
-            visible: None,
-            newest_first: false,
-            count: 1000,
-            after,
-            total: false,
-        };
-        let page = store.search(search).await.unwrap();
-        for stored in page.found {
-            let request: serde_json::Value = serde_json::from_slice(&stored.body).unwrap();
-            if !request["category"].to_string().contains("https://fingerpost.dev/CodeSystem/onward") {
-                kept.insert(stored.id);
-            }
+    let keep = |stored: Stored| {
+        let request: serde_json::Value = serde_json::from_slice(&stored.body).unwrap();
+        if !request["category"].to_string().contains("https://fingerpost.dev/CodeSystem/onward") {
+            kept.insert(stored.id);
         }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+        Ok(())
+    };
+    store.each(Search::of("ServiceRequest"), keep).await.unwrap();
     let counts = store.outbox_counts(WRITEBACK).await.unwrap().into_iter();
     let of = |(queue, count): (String, u64)| (queue.strip_prefix(WRITEBACK).unwrap().to_owned(), count);
     let recorded: Vec<(String, u64)> = counts.map(of).collect();

@@ -97,17 +97,8 @@ pub async fn disclosure(
 
 async fn patients(store: &Store, nhs_number: &NhsNumber) -> Result<Vec<String>, StoreError> {
     let number = Test::Is { value: nhs_number.as_str().to_owned(), extra: Some(NHS_NUMBER.to_owned()) };
-    let search = Search {
-        kind: "Patient".to_owned(),
-        ids: Vec::new(),
-        updated: (None, None),
-        criteria: vec![Criterion { param: param::IDENTIFIER, any_of: vec![number], negated: false }],
-        visible: None,
-        newest_first: false,
-        count: PATIENTS_MAX,
-        after: None,
-        total: false,
-    };
+    let criteria = vec![Criterion { param: param::IDENTIFIER, any_of: vec![number], negated: false }];
+    let search = Search { criteria, count: PATIENTS_MAX, ..Search::of("Patient") };
     Ok(store.search(search).await?.found.into_iter().map(|found| format!("Patient/{}", found.id)).collect())
 }
 

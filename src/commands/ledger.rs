@@ -11,10 +11,7 @@ use crate::delivery::WRITEBACK;
 use crate::fhir::{self, ids::OdsCode, onward::ONWARD};
 use crate::ledger::{self as books, Books, statement};
 use crate::referral::Gateway;
-use crate::store::{Criterion, Search, StoreError, Test, param};
-
-/// ServiceRequests asked for at a time.
-const PAGE: usize = 1000;
+use crate::store::{Criterion, Search, StoreError, Stored, Test, param};
 
 /// Show every referral received, each in exactly one state; exit status 1 when it does not add up
 #[derive(Debug, Args)]
@@ -194,26 +191,12 @@ fn onward() -> Criterion {
 /// The ids of every ServiceRequest that is kept and fits.
 async fn requests(gateway: &Gateway, criteria: Vec<Criterion>) -> Result<BTreeSet<String>, StoreError> {
     let mut ids = BTreeSet::new();
-    let mut after = None;
-    loop {
-        let search = Search {
-            kind: "ServiceRequest".into(),
-            ids: Vec::new(),
-            updated: (None, None),
-            criteria: criteria.clone(),
-            visible: None,
-            newest_first: false,
-            count: PAGE,
-            after,
-            total: false,
-        };
-        let page = gateway.store.search(search).await?;
-        ids.extend(page.found.into_iter().map(|stored| stored.id));
-        after = page.next;
-        if after.is_none() {
-            return Ok(ids);
-        }
-    }
+    let keep = |stored: Stored| {
+        ids.insert(stored.id);
+        Ok(())
+    };
+    gateway.store.each(Search { criteria, ..Search::of("ServiceRequest") }, keep).await?;
+    Ok(ids)
 }
 
 pub(super) fn shown(ledger: &books::Ledger) -> String {

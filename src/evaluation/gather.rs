@@ -13,10 +13,7 @@ use crate::fhir::{self, dates, each, measure, onward, split_reference};
 use crate::outcome::measure::taken::{self, Absent};
 use crate::outcome::measure::{Number, Part, measures};
 use crate::outcome::paired::Score;
-use crate::store::{Search, Store, StoreError, param};
-
-/// Resources asked for at a time.
-const PAGE: usize = 1000;
+use crate::store::{Search, Store, StoreError, Stored, param};
 
 /// Reads all that a question is about. Later outcomes of the period's referrals are in it too.
 ///
@@ -106,31 +103,17 @@ impl Pages<'_> {
     /// Calls `found` with each current resource of a type, in the order of their making.
     async fn each(&self, kind: &str, mut found: impl FnMut(u64, &Value)) -> Result<(), StoreError> {
         let visible = self.practice.map(|practice| vec![(param::PRACTICE, practice.to_owned())]);
-        let (mut after, mut order) = (None, 0);
-        loop {
-            let search = Search {
-                kind: kind.to_owned(),
-                ids: Vec::new(),
-                updated: (None, None),
-                criteria: Vec::new(),
-                visible: visible.clone(),
-                newest_first: false,
-                count: PAGE,
-                after,
-                total: false,
-            };
-            let page = self.store.search(search).await?;
-            for stored in page.found.iter().filter(|stored| !stored.deleted) {
+        let mut order = 0;
+        let read = |stored: Stored| {
+            if !stored.deleted {
                 let resource: Value = serde_json::from_slice(&stored.body)
                     .map_err(|_| StoreError::Engine("a stored resource cannot be read".to_owned()))?;
                 order += 1;
                 found(order, &resource);
             }
-            after = page.next;
-            if after.is_none() {
-                return Ok(());
-            }
-        }
+            Ok(())
+        };
+        self.store.each(Search { visible, ..Search::of(kind) }, read).await
     }
 }
 

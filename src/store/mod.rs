@@ -188,6 +188,25 @@ impl Store {
         on!(self, engine => engine.search(search).await)
     }
 
+    /// Calls `take` with everything that a search finds, a page after the other.
+    ///
+    /// # Errors
+    /// The store's, or the first that `take` gives.
+    pub async fn each(
+        &self,
+        mut search: Search,
+        mut take: impl FnMut(Stored) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let page = self.search(search.clone()).await?;
+            page.found.into_iter().try_for_each(&mut take)?;
+            search.after = page.next;
+            if search.after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// The visibility rows (`param::PRACTICE`, `param::POOL`) of a resource's current version.
     pub async fn visibility(&self, kind: &str, id: &str) -> Result<Vec<(u8, String)>, StoreError> {
         on!(self, engine => engine.visibility(kind, id).await)

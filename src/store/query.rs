@@ -63,6 +63,26 @@ pub struct Search {
     pub total: bool,
 }
 
+/// Resources that are read at a time where all of a type are.
+const EACH_PAGE: usize = 1000;
+
+impl Search {
+    /// Every current resource of a type, in the order of their making.
+    pub fn of(kind: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            ids: Vec::new(),
+            updated: (None, None),
+            criteria: Vec::new(),
+            visible: None,
+            newest_first: false,
+            count: EACH_PAGE,
+            after: None,
+            total: false,
+        }
+    }
+}
+
 /// A place between two pages. It stays true while others write: resources made after the first
 /// page was read are not shown, and none is shown twice or skipped because another was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

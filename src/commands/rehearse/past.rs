@@ -14,10 +14,8 @@ use crate::rehearsal::deprivation::{Deciles, squeezed};
 use crate::rehearsal::{Measured, Past, Person};
 use crate::routing::{Decision, Place};
 use crate::store::commit::{LedgerRow, LedgerState};
-use crate::store::{Search, StoreError};
+use crate::store::{Search, StoreError, Stored};
 
-/// Resources asked for at a time.
-const PAGE: usize = 1000;
 /// UK Core's extension for the ethnic category.
 /// <https://simplifier.net/hl7fhirukcorer4/extensionukcoreethniccategory>
 const ETHNICITY: &str = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-EthnicCategory";
@@ -96,31 +94,16 @@ async fn of_kind<T: for<'a> Deserialize<'a>, U>(
     kind: &str,
     take: impl Fn(String, T) -> U,
 ) -> Result<Vec<U>, StoreError> {
-    let (mut out, mut after, mut progress) = (Vec::new(), None, Progress::new("records"));
-    loop {
-        let search = Search {
-            kind: kind.to_owned(),
-            ids: Vec::new(),
-            updated: (None, None),
-            criteria: Vec::new(),
-            visible: None,
-            newest_first: false,
-            count: PAGE,
-            after,
-            total: false,
-        };
-        let page = gateway.store.search(search).await?;
-        for stored in page.found.into_iter().filter(|stored| !stored.deleted) {
-            if let Ok(read) = serde_json::from_slice(&stored.body) {
-                out.push(take(stored.id, read));
-            }
+    let (mut out, mut progress) = (Vec::new(), Progress::new("records"));
+    let keep = |stored: Stored| {
+        if let Some(read) = serde_json::from_slice(&stored.body).ok().filter(|_| !stored.deleted) {
+            out.push(take(stored.id, read));
         }
         progress.at(out.len() as u64, 0);
-        after = page.next;
-        if after.is_none() {
-            return Ok(out);
-        }
-    }
+        Ok(())
+    };
+    gateway.store.each(Search::of(kind), keep).await?;
+    Ok(out)
 }
 
 fn person(patient: Option<&Patient>, decision: &Decision, deciles: Option<&Deciles>) -> Person {
