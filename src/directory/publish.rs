@@ -16,8 +16,6 @@ use crate::routing::{Overlay, Place};
 use crate::store::commit::Commit;
 use crate::store::{Search, StoreError, Stored};
 
-/// Resources read at a time.
-const PAGE: usize = 500;
 /// Resources written in one commit.
 const WRITES_MAX: usize = 500;
 /// Times that publishing is tried again because another process published too.
@@ -113,29 +111,16 @@ fn resources(place: &Place, now: Timestamp) -> BTreeMap<(String, String), Value>
 /// All current resources of a type.
 async fn all(gateway: &Gateway, kind: &str) -> Result<Vec<Stored>, StoreError> {
     let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let page = gateway.store.search(Search { count: PAGE, after, ..ask(kind) }).await?;
-        found.extend(page.found);
-        after = page.next;
-        if after.is_none() {
-            return Ok(found);
-        }
-    }
+    let keep = |stored: Stored| {
+        found.push(stored);
+        Ok(())
+    };
+    gateway.store.each(Search { visible: Some(everybody().to_vec()), ..Search::of(kind) }, keep).await?;
+    Ok(found)
 }
 
 fn ask(kind: &str) -> Search {
-    Search {
-        kind: kind.to_owned(),
-        ids: Vec::new(),
-        updated: (None, None),
-        criteria: Vec::new(),
-        visible: Some(everybody().to_vec()),
-        newest_first: false,
-        count: 1,
-        after: None,
-        total: false,
-    }
+    Search { visible: Some(everybody().to_vec()), count: 1, ..Search::of(kind) }
 }
 
 /// The rows that are kept by FHIR. One that no longer fits the files is left out, and said.

@@ -153,20 +153,11 @@ async fn is_first(
     id: &str,
 ) -> Result<bool, Rejection> {
     let is = |param, value: String, extra| Criterion { param, any_of: vec![Test::Is { value, extra }], negated: false };
-    let found = gateway.store.search(Search {
-        kind: "Observation".to_owned(),
-        ids: Vec::new(),
-        updated: (None, None),
-        criteria: vec![
-            is(param::FOCUS, format!("ServiceRequest/{}", journey.episode.id), None),
-            is(param::CODE, scale.code.clone(), Some(scale.system.clone())),
-        ],
-        visible: None,
-        newest_first: false,
-        count: EARLIER_MAX,
-        after: None,
-        total: false,
-    });
+    let criteria = vec![
+        is(param::FOCUS, format!("ServiceRequest/{}", journey.episode.id), None),
+        is(param::CODE, scale.code.clone(), Some(scale.system.clone())),
+    ];
+    let found = gateway.store.search(Search { criteria, count: EARLIER_MAX, ..Search::of("Observation") });
     let found = found.await.map_err(|fault: StoreError| Rejection::from(fault))?.found;
     for stored in found.iter().filter(|stored| stored.id != id) {
         let other = parsed(stored)?;

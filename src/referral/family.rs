@@ -10,12 +10,10 @@ use super::commit::Ids;
 use crate::fhir::ids::NHS_NUMBER;
 use crate::fhir::{each, parameters, split_reference};
 use crate::store::commit::Episode;
-use crate::store::{Criterion, Search, Store, StoreError, Test, param};
+use crate::store::{Criterion, Search, Store, StoreError, Stored, Test, param};
 
 /// Episodes of one person that are looked at.
 pub(super) const EPISODES_MAX: usize = 50;
-/// Resources asked for at a time.
-const PAGE: usize = 500;
 /// Outcomes that need not say which referral they are based on; found by the person, and taken
 /// when they name the referral or its Task.
 const BY_PERSON: [&str; 4] = ["EpisodeOfCare", "CarePlan", "Goal", "Communication"];
@@ -99,28 +97,13 @@ async fn find(
     names: &mut BTreeSet<(String, String)>,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<(), StoreError> {
-    let mut after = None;
-    loop {
-        let page = store
-            .search(Search {
-                kind: kind.to_owned(),
-                ids: Vec::new(),
-                updated: (None, None),
-                criteria: vec![criterion.clone()],
-                visible: None,
-                newest_first: false,
-                count: PAGE,
-                after,
-                total: false,
-            })
-            .await?;
-        let ours = page.found.iter().filter(|stored| std::str::from_utf8(&stored.body).is_ok_and(&wanted));
-        names.extend(ours.map(|stored| (stored.kind.clone(), stored.id.clone())));
-        after = page.next;
-        if after.is_none() {
-            return Ok(());
+    let ours = |stored: Stored| {
+        if std::str::from_utf8(&stored.body).is_ok_and(&wanted) {
+            names.insert((stored.kind, stored.id));
         }
-    }
+        Ok(())
+    };
+    store.each(Search { criteria: vec![criterion], ..Search::of(kind) }, ours).await
 }
 
 /// True for a resource type that outcomes of a referral may have.
