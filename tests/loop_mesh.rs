@@ -66,7 +66,7 @@ async fn begun(routes: &[&str], set: impl FnOnce(&mut Config, &Sandbox)) -> Opti
 impl Loop {
     /// The GP system collects until it has this many distinct messages.
     async fn collected(&mut self, messages: usize) {
-        for _ in 0..200 {
+        for _ in 0..800 {
             self.gp.collects().await;
             if self.gp.messages().len() >= messages {
                 return;

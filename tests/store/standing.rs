@@ -46,7 +46,7 @@ pub async fn the_ledger_keeps_when_a_referral_was_first_received(url: String) {
     assert!(store.ledger_waiting("pool-2", at(10_000), 10).await.unwrap().is_empty());
     assert!(store.ledger(None, Some("yesterday")).await.is_err());
     let counts = store.ledger_counts(None).await.unwrap();
-    assert_eq!(counts, [("closed".to_owned(), 1), ("held".to_owned(), 1)]);
+    assert_eq!(counts, [("closed".to_owned(), 1), ("held".to_owned(), 1), ("open".to_owned(), 2)]);
     assert!(store.ledger_counts(Some("N84002")).await.unwrap().is_empty());
 }
 

@@ -34,6 +34,9 @@ pub struct House {
 pub async fn house(set: impl FnOnce(&mut Config)) -> House {
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::development(dir.path());
+    // In the test's own folder, also for a store that has no folder.
+    config.audit.key_file = dir.path().join("audit-key.pem").display().to_string();
+    config.access.key_file = dir.path().join("access-key.pem").display().to_string();
     config.delivery.receivers.clear();
     config.delivery.retry_first_ms = 20;
     config.delivery.retry_max_ms = 200;
