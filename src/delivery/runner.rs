@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
@@ -36,8 +36,12 @@ use crate::store::commit::{Claimed, Commit, OutboxResult, Sent};
 
 /// How often queues are looked at when nothing wakes the runner.
 const POLL: Duration = Duration::from_millis(250);
-/// The shortest time between two looks: a burst of commits is one look.
-const LOOK_MIN: Duration = Duration::from_millis(20);
+/// The rest between two looks, in times of what the last one took, so that looking never costs more
+/// than a fifth of the time; and its bounds. A rest that is longer than it must be delays whoever's
+/// row lands just after a look for another.
+const REST_SHARE: u32 = 4;
+const REST_MIN: Duration = Duration::from_millis(1);
+const REST_MAX: Duration = Duration::from_millis(50);
 /// Queues that are sent at once.
 pub const LIVE_MAX: usize = 128;
 /// Of these, queues whose last send failed.
@@ -126,7 +130,10 @@ pub async fn run_queues<R: Receiver>(
     tokio::pin!(shutdown);
     loop {
         while loops.try_join_next().is_some() {}
-        for queue in desk.turn(&gateway, prefix).await {
+        let look = Instant::now();
+        let turn = desk.turn(&gateway, prefix).await;
+        let rest = (look.elapsed() * REST_SHARE).clamp(REST_MIN, REST_MAX);
+        for queue in turn {
             let to = Arc::new(receiver(&gateway, queue.strip_prefix(prefix).unwrap_or("")));
             let run = Run { gateway: gateway.clone(), receiver: to, queue: queue.clone(), more: Arc::default() };
             let (more, breakers) = (run.more.clone(), desk.breakers.clone());
@@ -134,7 +141,7 @@ pub async fn run_queues<R: Receiver>(
             desk.live.insert(queue, (handle, more));
         }
         let woken = async {
-            tokio::time::sleep(LOOK_MIN).await;
+            tokio::time::sleep(rest).await;
             tokio::select! {
                 _ = committed.changed() => {}
                 // A place is free: somebody may wait for it.
