@@ -29,4 +29,5 @@ pub mod places;
 pub mod rehearsal;
 pub mod rejection;
 pub mod runners;
+pub mod suppress;
 pub mod telemetry;

@@ -8,13 +8,12 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::fhir::episode::UNMET_NEED;
+use crate::fhir::ids::ETHNIC_CATEGORY;
 use crate::fhir::{coding, dates, each};
 use crate::outcome::reason::CLOSURE_REASON;
 use crate::outcome::{Came, came, state};
 use crate::store::commit::{LedgerRow, LedgerState};
 
-/// On a Patient: UK Core's ethnic category.
-const ETHNICITY: &str = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-EthnicCategory";
 /// Where a restricted person's groups would stand.
 const WITHHELD: &str = "withheld";
 /// What a record or message did not say.
@@ -257,7 +256,7 @@ fn age(birth: Option<&str>, at: Timestamp) -> &'static str {
 }
 
 fn ethnicity(patient: &Value) -> &'static str {
-    let found = each(&patient["extension"]).find(|one| one["url"].as_str() == Some(ETHNICITY));
+    let found = each(&patient["extension"]).find(|one| one["url"].as_str() == Some(ETHNIC_CATEGORY));
     let code = found.and_then(|one| each(&one["valueCodeableConcept"]["coding"]).find_map(|c| c["code"].as_str()));
     let Some(code) = code else { return NOT_SENT };
     // The detailed codes of UKCore-EthnicCategory (C2 to SE) begin with their category's letter.
@@ -292,7 +291,7 @@ mod tests {
     fn not_stated_not_known_and_not_sent_are_three_facts() {
         let of = |code: &str| {
             let concept = json!({"coding": [{"code": code}]});
-            ethnicity(&json!({"extension": [{"url": ETHNICITY, "valueCodeableConcept": concept}]}))
+            ethnicity(&json!({"extension": [{"url": ETHNIC_CATEGORY, "valueCodeableConcept": concept}]}))
         };
         assert_eq!((of("Z"), of("99"), ethnicity(&json!({}))), ("Z not stated", "99 not known", NOT_SENT));
         assert_eq!((of("A"), of("C2")), ("A British", "C any other White"));

@@ -3,32 +3,18 @@
 //! the threshold is `evaluation.hidden_below`.
 
 use super::{ChangeRow, Count, Evaluation, GroupRow, Row};
+use crate::suppress;
 
 /// What words that few people share become: words can name a person.
 const OTHER_WORDS: &str = "other words";
 
-/// Hides the counts at these places that must be hidden: each small one and, while the hidden ones
-/// together are fewer than `below`, the next smallest that is not zero.
+/// Hides the counts at these places that must be hidden; one that is hidden already stays so.
 fn hide(counts: &mut [&mut Count], below: u64) {
-    let mut hidden = 0;
-    let mut any = false;
-    for count in counts.iter_mut() {
-        if let Some(number) = **count
-            && (1..below).contains(&number)
-        {
-            hidden += number;
-            any = true;
+    let numbers: Vec<u64> = counts.iter().map(|count| count.unwrap_or(0)).collect();
+    for (count, hidden) in counts.iter_mut().zip(suppress::hide(&numbers, None, below)) {
+        if hidden {
             **count = None;
         }
-    }
-    while any && hidden < below {
-        let least = counts
-            .iter_mut()
-            .filter(|count| count.is_some_and(|number| number > 0))
-            .min_by_key(|count| (**count).unwrap_or(0));
-        let Some(least) = least else { return };
-        hidden += least.unwrap_or(0);
-        **least = None;
     }
 }
 
@@ -129,7 +115,7 @@ mod tests {
         assert_eq!(hidden(&[3, 20, 9, 0], 5), [None, Some(20), None, Some(0)]);
         assert_eq!(hidden(&[3, 2, 9], 5), [None, None, Some(9)]);
         assert_eq!(hidden(&[1, 1, 9], 5), [None, None, None]);
-        assert_eq!(hidden(&[4, 0], 5), [None, Some(0)]);
+        assert_eq!(hidden(&[4, 0], 5), [None, None], "the sum may be known: one hidden count alone is found");
         assert_eq!(hidden(&[5, 6], 5), [Some(5), Some(6)]);
     }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use super::replay::Replayed;
 use super::report::{Equity, Group};
-use super::suppress::{cover, hide};
 use super::waits::{Spread, Wait};
+use crate::suppress::{cover, hide};
 
 /// What is known of a person for this; nothing that names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -18,14 +18,12 @@ mod equity;
 mod replay;
 mod report;
 mod shown;
-mod suppress;
 mod waits;
 mod workforce;
 
 pub use equity::Person;
 pub use report::{Contacts, Drift, Equity, Group, Move, PoolLine, Report, Span, Waits};
 pub use shown::shown;
-pub use suppress::hide;
 pub use waits::Spread;
 
 use crate::routing::{Decision, Place};

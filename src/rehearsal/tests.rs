@@ -276,15 +276,4 @@ proptest! {
         // What only caseloads move stays in the network whose pool was lost.
         prop_assert!(report.moved.iter().all(|one| one.from.starts_with('a') && one.to.starts_with('a')));
     }
-
-    #[test]
-    fn a_hidden_number_is_never_alone(counts in proptest::collection::vec(0u64..40, 1..12), below in 2u64..10) {
-        let hidden = hide(&counts, None, below);
-        let among: Vec<u64> = counts.iter().zip(&hidden).filter(|(_, hidden)| **hidden).map(|(count, _)| *count).collect();
-        for (count, hidden) in counts.iter().zip(&hidden) {
-            prop_assert!(*hidden || *count == 0 || *count >= below);
-        }
-        let everything = among.len() == counts.len();
-        prop_assert!(among.is_empty() || everything || (among.len() >= 2 && among.iter().sum::<u64>() >= below));
-    }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::super::Failure;
 use super::super::progress::Progress;
+use crate::fhir::ids::ETHNIC_CATEGORY;
 use crate::fhir::provenance::ROUTE;
 use crate::referral::Gateway;
 use crate::rehearsal::deprivation::{Deciles, squeezed};
@@ -17,8 +18,6 @@ use crate::store::commit::{LedgerRow, LedgerState};
 use crate::store::{Search, StoreError, Stored};
 
 /// UK Core's extension for the ethnic category.
-/// <https://simplifier.net/hl7fhirukcorer4/extensionukcoreethniccategory>
-const ETHNICITY: &str = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-EthnicCategory";
 /// What a ledger row waits for once a referral has ended and only its write-back is to come.
 const WRITTEN_BACK: &str = "practice-system";
 
@@ -109,7 +108,7 @@ async fn of_kind<T: for<'a> Deserialize<'a>, U>(
 fn person(patient: Option<&Patient>, decision: &Decision, deciles: Option<&Deciles>) -> Person {
     let nobody = Patient::default();
     let patient = patient.unwrap_or(&nobody);
-    let ethnicity = patient.extension.iter().find(|extension| extension.url == ETHNICITY);
+    let ethnicity = patient.extension.iter().find(|extension| extension.url == ETHNIC_CATEGORY);
     let coded = |concept: &Concept| concept.coding.first().map(|coding| coding.code.clone());
     let spoken = || patient.communication.iter().find_map(|spoken| coded(&spoken.language));
     // An address that is withheld is not looked up, whatever is stored of it.

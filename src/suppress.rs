@@ -1,4 +1,4 @@
-//! Hiding small numbers, and enough of the others that a hidden one cannot be found by subtraction.
+//! Small numbers: hiding them, and enough of the others that a hidden one cannot be found by subtraction.
 
 /// Which of some counts are shown, given that their sum is known. A count of 1 to `below - 1` is
 /// hidden; so is one whose complement `whole - count` is, where a whole is given (all but a few
@@ -33,5 +33,24 @@ pub fn cover(counts: &[u64], hidden: &mut [bool], below: u64) {
             return;
         }
         hidden[next] = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_hidden_number_is_never_alone(counts in proptest::collection::vec(0u64..40, 1..12), below in 2u64..10) {
+            let hidden = hide(&counts, None, below);
+            let among: Vec<u64> = counts.iter().zip(&hidden).filter(|(_, hidden)| **hidden).map(|(count, _)| *count).collect();
+            for (count, hidden) in counts.iter().zip(&hidden) {
+                prop_assert!(*hidden || *count == 0 || *count >= below);
+            }
+            let everything = among.len() == counts.len();
+            prop_assert!(among.is_empty() || everything || (among.len() >= 2 && among.iter().sum::<u64>() >= below));
+        }
     }
 }
