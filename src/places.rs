@@ -74,8 +74,6 @@ pub struct Planned {
     pub desk: Option<(String, String, u32)>,
     /// Faults of the place's other files that the import would bring.
     pub to_mend: Vec<Fault>,
-    /// Networks without a pool.
-    pub without_pool: usize,
     folder: PathBuf,
     texts: Vec<(&'static str, String)>,
     anyway: bool,
@@ -89,7 +87,7 @@ pub fn plan(import: &Import, today: Date) -> Result<Planned, ImportFault> {
     let before = texts(&import.folder)?;
     let snapshot = snapshot(import, today)?;
     let books = books(&import.folder, &before)?;
-    let open = Place::survey("place", &files(&import.folder, &before)).0;
+    let (open, known) = Place::survey("place", &files(&import.folder, &before));
     let taken = compare(&books, &snapshot, &import.scope);
     let in_force = open.practices().iter().filter(|row| row.period.holds(snapshot.as_of)).count();
     let closes = taken.difference.closes.len();
@@ -99,15 +97,13 @@ pub fn plan(import: &Import, today: Date) -> Result<Planned, ImportFault> {
     let mut after = before.clone();
     after.insert(PRACTICES.to_owned(), taken.books.practices.text());
     after.insert(NETWORKS.to_owned(), taken.books.networks.text());
-    let (place, faults) = Place::survey("place", &files(&import.folder, &after));
-    let known: Vec<Fault> = Place::survey("place", &files(&import.folder, &before)).1;
-    let same = |fault: &Fault| known.iter().any(|old| old.file == fault.file && old.text == fault.text);
-    let (own, others): (Vec<Fault>, Vec<Fault>) = faults
-        .into_iter()
-        .filter(|fault| !same(fault))
-        .partition(|fault| fault.file.ends_with(PRACTICES) || fault.file.ends_with(NETWORKS));
-    let (lonely, own): (Vec<Fault>, Vec<Fault>) =
-        own.into_iter().partition(|fault| fault.text.ends_with("has no pool"));
+    let (place, mut faults) = Place::survey("place", &files(&import.folder, &after));
+    faults.retain(|fault| !known.iter().any(|old| old.file == fault.file && old.text == fault.text));
+    // What the two files are at fault for by themselves; the rest is for pools and rules to follow.
+    let mut alone = after.clone();
+    alone.retain(|name, _| [PRACTICES, NETWORKS].contains(&name.as_str()));
+    let own = Place::survey("place", &files(&import.folder, &alone)).1;
+    let (own, others): (Vec<Fault>, Vec<Fault>) = faults.into_iter().partition(|fault| own.contains(fault));
     if !own.is_empty() {
         return Err(ImportFault::Input(own));
     }
@@ -121,7 +117,6 @@ pub fn plan(import: &Import, today: Date) -> Result<Planned, ImportFault> {
         difference: taken.difference,
         desk: desk.map(|desk| (desk.name.clone(), desk.owner.clone(), desk.clock_hours)),
         to_mend: others,
-        without_pool: lonely.len(),
         folder: import.folder.clone(),
         texts,
         anyway: import.anyway,

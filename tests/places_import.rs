@@ -170,6 +170,29 @@ fn a_place_keeps_its_own_rows_and_its_files_stay_sound() {
 }
 
 #[test]
+fn a_move_to_a_network_that_no_pool_serves_is_written_only_when_the_rest_may_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = sefton(folder.path());
+    let kept = all(&place);
+    let epcn = folder.path().join("epcn.csv");
+    std::fs::write(&epcn, "N84001,42 KINGSWAY,01T,SEFTON,U99999,NEW PCN,01T,SEFTON,01/01/2026,,1\n").unwrap();
+    let on = ["--on", "2026-02-01"];
+    let shown = import(&place, &epcn, &on);
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    assert!(
+        shown.out.contains("1 faults are then to be mended") && shown.out.contains("reaches no pool"),
+        "{}",
+        shown.out
+    );
+    let refused = import(&place, &epcn, &[&on[..], &["--apply"]].concat());
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("reaches no pool") && refused.err.contains("--anyway"), "{}", refused.err);
+    assert_eq!(all(&place), kept);
+    assert_eq!(import(&place, &epcn, &[&on[..], &["--apply", "--anyway"]].concat()).code, 0);
+    assert!(std::fs::read_to_string(place.join("practices.csv")).unwrap().contains("U99999,2026-01-01,"));
+}
+
+#[test]
 fn what_cannot_be_taken_in_is_refused_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let place = sefton(folder.path());

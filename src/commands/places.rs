@@ -96,7 +96,6 @@ impl Places {
                 "difference": planned.difference,
                 "open_referrals_that_stay": staying,
                 "to_mend": planned.to_mend.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "networks_without_pool": planned.without_pool,
             }));
         } else {
             out::say(told(&planned, &staying, &folder, asked.apply));
@@ -179,9 +178,6 @@ fn told(planned: &Planned, staying: &BTreeMap<String, usize>, folder: &Path, app
     });
     listed(&mut text, "are disputed; look", &difference.disputed, Clone::clone);
     text.push_str(&unallocated(planned));
-    if planned.without_pool > 0 {
-        text.push_str(&format!("{} networks have no pool yet: `fingerpost check` lists them\n", planned.without_pool));
-    }
     listed(&mut text, "faults are then to be mended", &planned.to_mend, ToString::to_string);
     text.push_str(match (applied, difference.is_empty()) {
         (_, true) => "Nothing changes.",
