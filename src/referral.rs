@@ -23,6 +23,7 @@ mod input;
 pub mod language;
 mod legs;
 pub mod moves;
+pub mod reason;
 mod settle;
 
 use crate::audit::Agent;

@@ -79,3 +79,31 @@ fn it_adds_up_by_practice_and_day_and_a_kept_copy_can_be_checked() {
     assert!(summary.get("days").is_none() && summary.get("referrals").is_none());
     run(&["--signed"]).expect(2);
 }
+
+#[test]
+fn a_persons_word_on_a_filing_is_checked_and_refusals_are_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let config = played(folder);
+    let run = |args: &[&str]| fingerpost(folder, &[&["writeback"], args, &["--config", &config]].concat(), &[]);
+    let filings = run(&["list", "--json"]).expect(0).json();
+    let of = |state: &str| {
+        let all = filings.as_array().unwrap();
+        all.iter().find(|one| one["state"] == state).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let (coded, text) = (of("filed"), of("filed-without-code"));
+    assert!(run(&["retry", &coded, "--reason", "once more"]).expect(1).err.contains("it is filed"));
+    let said = run(&["settle", &text, "--as", "filed", "--reason", "coded by hand for 999 000 0018"]).expect(1);
+    assert!(said.err.contains("NHS number") && !said.err.contains("0018"), "{}", said.err);
+    run(&["settle", &text, "--as", "filed", "--reason", " "]).expect(1);
+    run(&["retry", "6f0c5b1e-3f0a-5b7e-9d0b-0c6f3b1f2a4d", "--reason", "nobody knows it"]).expect(1);
+    run(&["settle", &text, "--as", "filed", "--reason", "coded by hand at the desk"]).expect(0);
+    let log = fingerpost(folder, &["audit", "export", "--config", &config], &[]).expect(0).out;
+    let words = log.lines().filter(|line| line.contains("writeback-word"));
+    let (refused, done): (Vec<&str>, Vec<&str>) = words.partition(|line| line.contains("refused"));
+    assert_eq!((refused.len(), done.len()), (4, 1));
+    assert!(!log.contains("by hand") && !log.contains("0018"), "no reason stands in the log");
+    fingerpost(folder, &["audit", "verify", "--config", &config], &[]).expect(0);
+    let ledger = fingerpost(folder, &["ledger", "--config", &config, "--json"], &[]).expect(0).json();
+    assert_eq!(ledger["outcomes"]["recorded"], ledger["outcomes"]["filed"]);
+}

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::fhir::ids::OdsCode;
+
 /// What kind of event it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -62,6 +64,19 @@ pub struct Agent {
     /// The network address.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub address: String,
+}
+
+impl Agent {
+    /// The gateway itself, doing what nobody asked it for at that moment.
+    pub fn gateway(ods: &OdsCode) -> Self {
+        Self {
+            client: "gateway".to_owned(),
+            ods: ods.to_string(),
+            role: "gateway".to_owned(),
+            user: String::new(),
+            address: String::new(),
+        }
+    }
 }
 
 /// One entry, whose JSON text is a leaf of the log. Holds logical ids, never names, NHS numbers

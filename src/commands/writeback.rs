@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Failure, Options, open, out};
-use crate::audit::Action;
+use crate::audit::{Action, Outcome};
 use crate::fhir::ids::OdsCode;
-use crate::referral::Gateway;
+use crate::referral::{Gateway, reason};
 use crate::store::filing::{Filing, FilingSearch, FilingState};
 use crate::writeback::person::{Refusal, Word, says};
 
@@ -153,15 +153,22 @@ fn row(filing: &Filing) -> Value {
 }
 
 async fn word(gateway: &Gateway, id: Uuid, word: Word, reason: &str, as_json: bool) -> Result<(), Failure> {
-    if reason.trim().is_empty() {
-        return Err(Failure::usage("say why: --reason must not be empty"));
-    }
     let mut entry = open::entry(gateway, "writeback-word", Action::U);
-    entry.detail = format!("filing {id}, {word:?}: {reason}");
-    let filing = says(gateway, id, word, reason.trim(), entry).await.map_err(|refusal| match refusal {
-        Refusal::Store(fault) => Failure::from(fault),
-        other => Failure::input(other.to_string()),
-    })?;
+    entry.detail = format!("filing {id}, {word:?}");
+    let done = match reason::checked(reason) {
+        Ok(reason) => says(gateway, id, word, reason, entry.clone()).await,
+        Err(why) => Err(Refusal::Reason(why.to_string())),
+    };
+    let filing = match done {
+        Ok(filing) => filing,
+        Err(Refusal::Store(fault)) => return Err(fault.into()),
+        Err(refusal) => {
+            entry.outcome = Outcome::MinorFailure;
+            entry.detail = format!("{}: refused: {refusal}", entry.detail);
+            open::record(gateway, entry).await?;
+            return Err(Failure::input(refusal.to_string()));
+        }
+    };
     if as_json {
         out::json(&row(&filing));
     } else {

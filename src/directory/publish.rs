@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{KINDS, everybody, is_kept, read};
-use crate::audit::{Action, Entry};
+use crate::audit::{Action, Agent, Entry};
 use crate::fhir::{self, directory, version};
 use crate::referral::Gateway;
-use crate::referral::clocks::own_agent;
 use crate::routing::{Overlay, Place};
 use crate::store::commit::Commit;
 use crate::store::{Search, StoreError, Stored};
@@ -63,7 +62,10 @@ async fn once(gateway: &Gateway) -> Result<usize, StoreError> {
     while !writes.is_empty() {
         let rest = writes.split_off(writes.len().min(WRITES_MAX));
         let entities = writes.iter().map(|w| format!("{}/{}/_history/{}", w.kind, w.id, w.version)).collect();
-        let audit = vec![Entry { entities, ..super::entry("publish", Action::U, own_agent(gateway), now) }];
+        let audit = vec![Entry {
+            entities,
+            ..super::entry("publish", Action::U, Agent::gateway(&gateway.config.gateway.ods), now)
+        }];
         gateway.store.commit(Commit { writes, audit, ..Commit::default() }).await?;
         writes = rest;
     }

@@ -235,7 +235,7 @@ impl Due {
             interaction: format!("clock-{kind}"),
             action: Action::C,
             outcome: audit::Outcome::Success,
-            agent: own_agent(gateway),
+            agent: Agent::gateway(&gateway.config.gateway.ods),
             purpose: "TREAT".to_owned(),
             request: String::new(),
             entities: vec![format!("{}/{}/_history/{}", write.kind, write.id, write.version)],
@@ -263,21 +263,10 @@ fn words(due: &Countdown, now: Timestamp) -> String {
     }
 }
 
-/// The gateway itself, as the audit log names it.
-pub(crate) fn own_agent(gateway: &Gateway) -> Agent {
-    Agent {
-        client: "fingerpost".to_owned(),
-        ods: gateway.config.gateway.ods.to_string(),
-        role: "gateway".to_owned(),
-        user: String::new(),
-        address: String::new(),
-    }
-}
-
 /// The gateway acting for a pool that does not.
 fn gateway_as_pool(gateway: &Gateway, pool: &str) -> Caller {
     Caller {
-        client: "fingerpost".to_owned(),
+        client: "gateway".to_owned(),
         ods: gateway.config.gateway.ods.clone(),
         role: Role::Pool,
         pools: vec![pool.to_owned()],

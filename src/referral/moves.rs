@@ -18,19 +18,17 @@ use uuid::Uuid;
 
 use super::commit::Ids;
 use super::family::{self, Member};
-use super::{Gateway, clocks};
+use super::{Gateway, clocks, reason};
 use crate::access::Caller;
 use crate::audit::{self, Action, Agent, Entry, Kind};
 use crate::config::Role;
 use crate::delivery;
-use crate::fhir::{self, ids::NhsNumber, provenance, split_reference, task, version};
+use crate::fhir::{self, provenance, split_reference, task, version};
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::routing::{self, ByHand, Decision, RouteInput};
 use crate::store::commit::{Commit, Episode, LedgerRow, ResourceWrite};
 use crate::store::{StoreError, param};
 
-/// Characters that a reason may have.
-pub const REASON_CHARS: std::ops::RangeInclusive<usize> = 3..=500;
 /// Times that a move is tried again because somebody else committed first.
 const RACES_MAX: usize = 5;
 
@@ -83,7 +81,7 @@ enum To<'a> {
 /// 404 where the mover may not see it, 403 where another must decide, 422 for an unknown or closed
 /// pool, a reason that is none, a Task that has ended.
 pub async fn reroute(gateway: &Gateway, mover: &Mover, task: &str, to: &str, why: &str) -> Result<Moved, Rejection> {
-    again(gateway, mover, task, &To::Pool(to), reason(why)?).await
+    again(gateway, mover, task, &To::Pool(to), reason::checked(why)?).await
 }
 
 /// A pool hands a Task's referral back: it is routed again without that pool.
@@ -91,7 +89,7 @@ pub async fn reroute(gateway: &Gateway, mover: &Mover, task: &str, to: &str, why
 /// # Errors
 /// As [`reroute`].
 pub async fn hand_back(gateway: &Gateway, mover: &Mover, task: &str, why: &str) -> Result<Moved, Rejection> {
-    again(gateway, mover, task, &To::Back, reason(why)?).await
+    again(gateway, mover, task, &To::Back, reason::checked(why)?).await
 }
 
 async fn again(gateway: &Gateway, mover: &Mover, task: &str, to: &To<'_>, why: &str) -> Result<Moved, Rejection> {
@@ -387,22 +385,6 @@ async fn commit(
         writes,
         ..Commit::default()
     })
-}
-
-/// A reason that says something, and no patient data that can be recognised.
-fn reason(text: &str) -> Result<&str, Rejection> {
-    let text = text.trim();
-    if !REASON_CHARS.contains(&text.chars().count()) || text.chars().any(char::is_control) {
-        let words = format!("say why, in {} to {} characters", REASON_CHARS.start(), REASON_CHARS.end());
-        return Err(Rejection::unprocessable(IssueType::Required, words).at("reason"));
-    }
-    let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
-    let numbers = digits.split(|c: char| !c.is_ascii_digit());
-    if numbers.into_iter().any(|number| NhsNumber::parse(number).is_ok()) {
-        let words = "a reason must hold no patient data: it has an NHS number";
-        return Err(Rejection::unprocessable(IssueType::Value, words).at("reason"));
-    }
-    Ok(text)
 }
 
 fn refused(why: impl Into<String>, element: &str) -> Rejection {

@@ -21,6 +21,9 @@ pub enum Refusal {
     /// It does not follow from where the filing stands.
     #[error("it is {0}: that cannot follow")]
     Cannot(&'static str),
+    /// The reason is none, or has patient data.
+    #[error("{0}")]
+    Reason(String),
     /// The store's fault; nothing was changed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -37,7 +40,8 @@ pub enum Word {
     Rejected,
 }
 
-/// Does as the person says; `entry` is the audit entry, and `reason` has no patient data.
+/// Does as the person says; `entry` is the audit entry, without the reason; `reason` is one
+/// that `referral::reason` has checked.
 ///
 /// # Errors
 /// See [`Refusal`].

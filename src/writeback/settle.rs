@@ -2,9 +2,11 @@
 //! the same entry; and whoever must be told.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::PRACTICE_SYSTEM;
 use super::progress::{Alert, Next};
+use crate::audit::{Action, Agent, Entry, Kind, Outcome};
 use crate::delivery;
 use crate::fhir::ids::stable_id;
 use crate::referral::Gateway;
@@ -55,11 +57,30 @@ pub async fn sweep(gateway: &Gateway, before: Timestamp, count: usize) -> Result
         if !last.state.is_in_record() {
             continue;
         }
-        let ledger: Vec<LedgerRow> = closes(gateway, last, others, &[]).await?.into_iter().collect();
-        closed += ledger.len();
-        gateway.store.commit(Commit { ledger, ..Commit::default() }).await?;
+        let Some(row) = closes(gateway, last, others, &[]).await? else { continue };
+        let audit = vec![swept(gateway, &row)];
+        gateway.store.commit(Commit { ledger: vec![row], audit, ..Commit::default() }).await?;
+        closed += 1;
     }
     Ok(closed)
+}
+
+fn swept(gateway: &Gateway, row: &LedgerRow) -> Entry {
+    Entry {
+        id: Uuid::new_v4(),
+        at: row.since,
+        kind: Kind::WriteBack,
+        interaction: "write-back".to_owned(),
+        action: Action::U,
+        outcome: Outcome::Success,
+        agent: Agent::gateway(&gateway.config.gateway.ods),
+        purpose: "TREAT".to_owned(),
+        request: String::new(),
+        entities: vec![format!("ServiceRequest/{}", row.id)],
+        patients: Vec::new(),
+        query: String::new(),
+        detail: format!("{}: all of it is in the record", row.state.word()),
+    }
 }
 
 /// True for an earlier version of the same entry in the same practice.
