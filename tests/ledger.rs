@@ -94,7 +94,7 @@ fn a_persons_word_on_a_filing_is_checked_and_refusals_are_in_the_log() {
     let (coded, text) = (of("filed"), of("filed-without-code"));
     assert!(run(&["retry", &coded, "--reason", "once more"]).expect(1).err.contains("it is filed"));
     let said = run(&["settle", &text, "--as", "filed", "--reason", "coded by hand for 999 000 0018"]).expect(1);
-    assert!(said.err.contains("NHS number") && !said.err.contains("0018"), "{}", said.err);
+    assert!(said.err.contains("NHS number") && !said.err.contains("000 0018"), "{}", said.err);
     run(&["settle", &text, "--as", "filed", "--reason", " "]).expect(1);
     run(&["retry", "6f0c5b1e-3f0a-5b7e-9d0b-0c6f3b1f2a4d", "--reason", "nobody knows it"]).expect(1);
     run(&["settle", &text, "--as", "filed", "--reason", "coded by hand at the desk"]).expect(0);
@@ -102,7 +102,9 @@ fn a_persons_word_on_a_filing_is_checked_and_refusals_are_in_the_log() {
     let words = log.lines().filter(|line| line.contains("writeback-word"));
     let (refused, done): (Vec<&str>, Vec<&str>) = words.partition(|line| line.contains("refused"));
     assert_eq!((refused.len(), done.len()), (4, 1));
-    assert!(!log.contains("by hand") && !log.contains("0018"), "no reason stands in the log");
+    // Four digits alone may stand in a hash.
+    assert!(!log.contains("by hand") && !log.contains("000 0018"), "no reason stands in the log");
+    assert!(!log.contains("9990000018"), "no NHS number stands in the log");
     fingerpost(folder, &["audit", "verify", "--config", &config], &[]).expect(0);
     let ledger = fingerpost(folder, &["ledger", "--config", &config, "--json"], &[]).expect(0).json();
     assert_eq!(ledger["outcomes"]["recorded"], ledger["outcomes"]["filed"]);

@@ -25,6 +25,12 @@ const START_WAIT: Duration = Duration::from_secs(60);
 const PORTS_MAX: usize = 5;
 const SHARED_KEY: &str = "TestKey";
 const PASSWORD: &str = "password";
+/// Serves the sandbox. Its parts are made first: it makes each on first use, without a lock, so that two
+/// first requests at once would get a store each, and a message laid in one of them would be lost.
+const SERVE: &str = "from mesh_sandbox import dependencies
+dependencies.get_messaging(), dependencies.get_fernet()
+import uvicorn
+uvicorn.main()";
 
 /// A running sandbox; it ends when this is dropped.
 pub struct Sandbox {
@@ -85,7 +91,7 @@ fn run(mailboxes: &[&str], mutual: bool) -> Option<Sandbox> {
 
 fn spawn(python: &Path, folder: &Path, port: u16, mutual: bool) -> Child {
     let mut command = Command::new(python);
-    command.args(["-m", "uvicorn", "mesh_sandbox.api:app", "--host", "127.0.0.1", "--workers", "1"]);
+    command.args(["-c", SERVE, "mesh_sandbox.api:app", "--host", "127.0.0.1", "--workers", "1"]);
     command.args(["--log-level", "warning", "--port", &port.to_string()]).current_dir(folder);
     command.env("ENV", "local").env("AUTH_MODE", "full").env("STORE_MODE", "file").env("SHARED_KEY", SHARED_KEY);
     command.env("MAILBOXES_DATA_DIR", folder.join("mailboxes"));
