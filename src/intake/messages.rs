@@ -5,12 +5,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::audit::Agent;
 use crate::fhir::wire::Form;
+use crate::intake::result::{Count, IngestResult, Line};
 use crate::referral::{self, Answer, Channel, Gateway, Outcome, Received};
 use crate::rejection::{BarsError, IssueType, Rejection};
 
@@ -19,44 +19,11 @@ const IN_FLIGHT_MAX: usize = 64;
 /// Files in one call.
 const FILES_MAX: usize = 100_000;
 
-/// What became of the files. `received` is the sum of what follows it.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Ingested {
-    /// Messages taken.
-    pub received: u64,
-    /// In the store and with a pool.
-    pub committed: u64,
-    /// Nothing new in them.
-    pub duplicate: u64,
-    /// A person must look.
-    pub held: u64,
-    /// Refused.
-    pub rejected: u64,
-    /// One half of a referral; never so for a message.
-    pub waiting: u64,
-    /// Cancelled by their sender.
-    pub withdrawn: u64,
-    /// Not for here; never so for a message.
-    pub ignored: u64,
-    /// Files read.
-    pub files: u64,
-    /// Of the refused, those that are not what they claim to be.
-    pub unreadable: u64,
-    /// A line a message, in the order of the files.
-    pub messages: Vec<Line>,
-}
-
-/// One message's line.
-#[derive(Debug, Clone, Serialize)]
-pub struct Line {
-    /// The ServiceRequest's id, or the file's name where there is none.
-    pub id: String,
-    /// The file.
-    pub file: String,
-    /// `committed`, `duplicate`, `held`, `rejected`, `withdrawn`.
-    pub outcome: &'static str,
-    /// Causes, findings or reasons, in words.
-    pub issues: Vec<String>,
+/// What one file came to.
+struct Done {
+    line: Line,
+    count: Count,
+    readable: bool,
 }
 
 /// Takes every file in `paths` (folders: their files, by name) down the path. `progress` is told
@@ -69,9 +36,9 @@ pub async fn ingest(
     channel: Channel,
     paths: &[PathBuf],
     progress: &mut (dyn FnMut(u64, u64) + Send),
-) -> Result<Ingested, Rejection> {
+) -> Result<IngestResult, Rejection> {
     let files = find(paths)?;
-    let mut lines: Vec<Option<(Line, bool)>> = vec![None; files.len()];
+    let mut ends: Vec<Option<Done>> = files.iter().map(|_| None).collect();
     let mut running = JoinSet::new();
     let mut next = files.iter().cloned().enumerate();
     let mut done = 0;
@@ -82,38 +49,22 @@ pub async fn ingest(
             running.spawn(async move { (index, one(&gateway, channel, &file).await) });
         }
         let Some(ended) = running.join_next().await else { break };
-        let (index, line) = ended.map_err(|_| broken())?;
-        lines[index] = Some(line?);
+        let (index, end) = ended.map_err(|_| broken())?;
+        ends[index] = Some(end?);
         done += 1;
         progress(done, files.len() as u64);
     }
-    Ok(tally(lines.into_iter().flatten()))
+    let mut all = IngestResult::default();
+    ends.into_iter().flatten().for_each(|end| all.message(end.line, end.count, end.readable));
+    Ok(all)
 }
 
-fn tally(lines: impl Iterator<Item = (Line, bool)>) -> Ingested {
-    let mut all = Ingested::default();
-    for (line, unreadable) in lines {
-        *match line.outcome {
-            "committed" => &mut all.committed,
-            "duplicate" => &mut all.duplicate,
-            "held" => &mut all.held,
-            "withdrawn" => &mut all.withdrawn,
-            _ => &mut all.rejected,
-        } += 1;
-        all.received += 1;
-        all.files += 1;
-        all.unreadable += u64::from(unreadable);
-        all.messages.push(line);
-    }
-    all
-}
-
-/// One file down the path; true when it is not what it claims to be.
-async fn one(gateway: &Gateway, channel: Channel, file: &Path) -> Result<(Line, bool), Rejection> {
+/// One file down the path.
+async fn one(gateway: &Gateway, channel: Channel, file: &Path) -> Result<Done, Rejection> {
     let name = file.display().to_string();
     let bytes = match read(file, gateway.config.serve.body_bytes_max) {
         Ok(bytes) => bytes,
-        Err(rejection) => return Ok((refused(name, &rejection), true)),
+        Err(rejection) => return Ok(refused(name, &rejection, false)),
     };
     let xml =
         bytes.iter().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xef | 0xbb | 0xbf)) == Some(&b'<');
@@ -139,32 +90,37 @@ async fn one(gateway: &Gateway, channel: Channel, file: &Path) -> Result<(Line, 
         replays: None,
     };
     match referral::process(gateway, received).await {
-        Ok(answer) => Ok((taken(name, answer), false)),
+        Ok(answer) => Ok(taken(name, answer)),
         Err(rejection) if matches!(rejection.error, BarsError::Unavailable | BarsError::ServerError) => Err(rejection),
         Err(rejection) => {
             let structure = rejection.issues.iter().any(|issue| issue.kind == IssueType::Structure);
-            Ok((refused(name, &rejection), structure))
+            Ok(refused(name, &rejection, !structure))
         }
     }
 }
 
-fn taken(file: String, answer: Answer) -> Line {
+fn taken(file: String, answer: Answer) -> Done {
     let mut issues = answer.findings;
-    let outcome = match answer.result {
-        Outcome::Committed => "committed",
-        Outcome::Duplicate => "duplicate",
-        Outcome::Withdrawn => "withdrawn",
+    let count = match answer.result {
+        Outcome::Committed => Count::Committed,
+        Outcome::Duplicate => Count::Duplicate,
+        Outcome::Withdrawn => Count::Withdrawn,
         Outcome::Held(causes) => {
             issues.extend(causes.iter().map(|cause| cause.word().to_owned()));
-            "held"
+            Count::Held
         }
     };
-    Line { id: answer.referral, file, outcome, issues }
+    done(answer.referral, file, count, issues)
 }
 
-fn refused(file: String, rejection: &Rejection) -> Line {
+fn refused(file: String, rejection: &Rejection, readable: bool) -> Done {
     let issues = rejection.issues.iter().map(|issue| issue.diagnostics.clone()).collect();
-    Line { id: file.clone(), file, outcome: "rejected", issues }
+    Done { readable, ..done(file.clone(), file, Count::Rejected, issues) }
+}
+
+fn done(id: String, file: String, count: Count, issues: Vec<String>) -> Done {
+    let line = Line { id, file: Some(file), outcome: count.word().to_owned(), issues };
+    Done { line, count, readable: true }
 }
 
 fn read(file: &Path, bytes_max: usize) -> Result<Vec<u8>, Rejection> {

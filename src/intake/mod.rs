@@ -5,3 +5,4 @@ pub mod emis;
 pub mod folder;
 pub mod messages;
 pub mod replay;
+pub mod result;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::fhir::ids::OdsCode;
+pub use crate::fhir::observation::Author;
 
 /// One entry on its way to one practice's system.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +71,7 @@ pub struct RecordEntry {
     pub effective: String,
     /// In plain words, safe to show unless `online` says otherwise.
     pub text: String,
-    /// Who says so.
+    /// Who says so. Systems that show their own login as the author need it in the text as well.
     pub author: Author,
     /// Whether the person may read it in the NHS App.
     pub online: Online,
@@ -107,19 +108,6 @@ pub enum EntryValue {
     Coded(Coded),
     /// Words.
     Text(String),
-}
-
-/// Who recorded it. Systems that show their own login as the author need it in the text as well.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Author {
-    /// The link worker's name, where the pool's system gave one; else empty.
-    pub name: String,
-    /// What they are, such as `Social prescribing link worker`.
-    pub role: String,
-    /// Their organisation's ODS code.
-    pub ods: String,
-    /// Its name.
-    pub organisation: String,
 }
 
 /// Whether the person may read an entry online. Redaction works on whole entries, so what must be

@@ -157,9 +157,11 @@ fn components(observation: &Value) -> Vec<(Coded, String)> {
 }
 
 fn author(observation: &Value) -> Author {
-    let observation::Author { name, role, ods, organisation } = observation::author(observation);
-    let role = if role.is_empty() { LINK_WORKER.to_owned() } else { role };
-    Author { name, role, ods, organisation }
+    let mut author = observation::author(observation);
+    if author.role.is_empty() {
+        LINK_WORKER.clone_into(&mut author.role);
+    }
+    author
 }
 
 fn online(observation: &Value) -> Online {

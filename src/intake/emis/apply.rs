@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::breaker::open_practices;
 use super::decide::{self, Verdict};
-use super::result::Count;
 use super::{IngestFault, Run, agent};
 use crate::fhir::ids::OdsCode;
+use crate::intake::result::Count;
 use crate::mapping::SourceTree;
 use crate::referral::{self, Channel, Gateway, Outcome, Received, emis_referral_id, hold_id};
 use crate::rejection::{BarsError, Rejection};

@@ -20,7 +20,6 @@ mod files;
 mod open;
 mod park;
 mod replay;
-mod result;
 mod row;
 mod select;
 mod stage;
@@ -33,11 +32,11 @@ use uuid::Uuid;
 
 pub use files::claims;
 pub use replay::{rehearse, replay};
-pub use result::{IngestResult, Line};
 
 use crate::audit::{self, Action, Agent, Entry, Kind};
 use crate::clock::Clock;
 use crate::fhir::ids::OdsCode;
+use crate::intake::result::{Count, IngestResult};
 use crate::referral::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::{Commit, DoorKey};
@@ -152,7 +151,7 @@ impl<'a> Run<'a> {
 
     /// One candidate of which nothing is kept.
     fn ignore(&mut self, organisation: &str, reason: &'static str) {
-        self.result.count(result::Count::Ignored);
+        self.result.count(Count::Ignored);
         *self.ignored.entry((organisation.to_owned(), reason)).or_default() += 1;
     }
 

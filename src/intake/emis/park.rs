@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use uuid::Uuid;
 
-use super::result::Count;
 use super::row::{Lot, Staged};
 use super::{Run, agent};
+use crate::intake::result::Count;
 use crate::parsing::emis::Table;
 use crate::referral::{emis_referral_id, hold_id};
 use crate::store::StoreError;

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
-use super::{IngestResult, claims, ingest, silent};
+use super::{claims, ingest, silent};
+use crate::intake::result::IngestResult;
 use crate::referral::Gateway;
 use crate::rejection::Rejection;
 

@@ -4,11 +4,10 @@
 
 use uuid::Uuid;
 
-use super::tree::Node;
-use super::{Envelope, SYSTEM};
-use super::{terms, update_record};
+use super::tree::{self, Node};
+use super::{CONTENT_TYPE, Envelope, SYSTEM, terms, update_record};
 use crate::fhir::ids::{ODS, stable_id};
-use crate::writeback::entry::Submission;
+use crate::writeback::entry::{Encoded, Submission};
 
 /// What differs from one payload to the next.
 pub(super) struct Letter<'a> {
@@ -48,8 +47,17 @@ impl Letter<'_> {
         }
     }
 
-    /// The whole message around the resources of its document, the Composition first.
-    pub fn message(&self, document: Vec<(Uuid, Node)>) -> Node {
+    /// The whole message around the resources of its document (the Composition first), for a MESH workflow.
+    pub fn encoded(&self, document: Vec<(Uuid, Node)>, workflow: &'static str) -> Encoded {
+        Encoded {
+            bytes: tree::print(&self.message(document).without_empty()),
+            content_type: CONTENT_TYPE,
+            message: self.id("message").to_string(),
+            workflow,
+        }
+    }
+
+    fn message(&self, document: Vec<(Uuid, Node)>) -> Node {
         let (bundle, header) = (self.id("bundle"), self.id("message"));
         let (sender, focus) = (self.id("sender"), self.id("document"));
         let entries = [

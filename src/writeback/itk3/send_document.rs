@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::envelope::{self, Letter, identifier, refer, words};
 use super::people::{self, People};
-use super::tree::{self, Node};
-use super::{CONTENT_TYPE, Envelope, check, terms};
+use super::tree::Node;
+use super::{Envelope, check, terms};
 use crate::writeback::document::{self, html, pdf};
 use crate::writeback::entry::{Encoded, Submission, Unencodable};
 
@@ -39,13 +39,7 @@ pub fn encode(submission: &Submission, envelope: &Envelope<'_>) -> Result<Encode
         submission,
         envelope,
     };
-    let message = letter.message(resources(&letter));
-    Ok(Encoded {
-        bytes: tree::print(&message.without_empty()),
-        content_type: CONTENT_TYPE,
-        message: letter.id("message").to_string(),
-        workflow: WORKFLOW,
-    })
+    Ok(letter.encoded(resources(&letter), WORKFLOW))
 }
 
 fn resources(letter: &Letter<'_>) -> Vec<(Uuid, Node)> {

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::envelope::{self, Letter, coding, identifier, refer, words};
 use super::people::{self, People};
-use super::tree::{self, Node};
-use super::{CONTENT_TYPE, Envelope, KEY, check, terms};
+use super::tree::Node;
+use super::{Envelope, KEY, check, terms};
 use crate::fhir::observation::OUTCOME;
 use crate::writeback::entry::{Coded, Encoded, EntryValue, RecordEntry, Submission, Unencodable};
 use crate::writeback::wording;
@@ -42,13 +42,7 @@ pub fn encode(submission: &Submission, envelope: &Envelope<'_>) -> Result<Encode
         submission,
         envelope,
     };
-    let message = letter.message(document(&letter));
-    Ok(Encoded {
-        bytes: tree::print(&message.without_empty()),
-        content_type: CONTENT_TYPE,
-        message: letter.id("message").to_string(),
-        workflow: WORKFLOW,
-    })
+    Ok(letter.encoded(document(&letter), WORKFLOW))
 }
 
 fn correction(submission: &Submission, envelope: &Envelope<'_>) -> Result<(), Unencodable> {

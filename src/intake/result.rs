@@ -24,22 +24,24 @@ pub struct IngestResult {
     pub withdrawn: u64,
     /// Test patients, and rows that are not social prescribing.
     pub ignored: u64,
-    /// Files read now; those known already are not.
+    /// Files read now; those of an extract that are known already are not.
     pub files: u64,
-    /// Columns that no version of the extract has.
-    pub unknown_columns: u64,
-    /// A line a candidate (but the ignored), and a line a file that was not read to its end.
-    pub messages: Vec<Line>,
     /// Files that are not what they claim to be: the exit status is then 1.
-    #[serde(skip)]
     pub unreadable: u64,
+    /// Columns that no version of the extract has; of messages, none.
+    pub unknown_columns: u64,
+    /// A line a candidate (but the ignored) or message, and a line an extract's file that was not read to its end.
+    pub messages: Vec<Line>,
 }
 
-/// One candidate or file.
+/// One candidate, message or file.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
     /// The referral's logical id, or the file's name.
     pub id: String,
+    /// The file of a message; of an extract's candidate, which has several, nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// The count that it is in; `file-known`, `file-changed`, `file-unreadable` for a file.
     pub outcome: String,
     /// Why, in words; no patient data.
@@ -48,7 +50,7 @@ pub struct Line {
 
 /// The seven ways to count a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Count {
+pub(in crate::intake) enum Count {
     Committed,
     Duplicate,
     Held,
@@ -74,7 +76,7 @@ impl Count {
 
 impl IngestResult {
     /// Counts one candidate.
-    pub(super) fn count(&mut self, count: Count) {
+    pub(in crate::intake) fn count(&mut self, count: Count) {
         self.received += 1;
         *match count {
             Count::Committed => &mut self.committed,
@@ -88,20 +90,28 @@ impl IngestResult {
     }
 
     /// Counts one candidate and says so in a line.
-    pub(super) fn say(&mut self, id: &str, count: Count, issues: Vec<String>) {
+    pub(in crate::intake) fn say(&mut self, id: &str, count: Count, issues: Vec<String>) {
         self.count(count);
         self.line(id, count.word(), issues);
     }
 
+    /// Counts one message and says so in a line; `readable`: its file is what it claims to be.
+    pub(in crate::intake) fn message(&mut self, line: Line, count: Count, readable: bool) {
+        self.count(count);
+        self.files += 1;
+        self.unreadable += u64::from(!readable);
+        self.messages.push(line);
+    }
+
     /// A line that is not counted.
-    pub(super) fn line(&mut self, id: &str, outcome: &str, issues: Vec<String>) {
+    pub(in crate::intake) fn line(&mut self, id: &str, outcome: &str, issues: Vec<String>) {
         if self.messages.len() < MESSAGES_MAX {
-            self.messages.push(Line { id: id.to_owned(), outcome: outcome.to_owned(), issues });
+            self.messages.push(Line { id: id.to_owned(), outcome: outcome.to_owned(), issues, file: None });
         }
     }
 
     /// The counts in words, for the audit log.
-    pub(super) fn summary(&self) -> String {
+    pub(in crate::intake) fn summary(&self) -> String {
         format!(
             "{} files; {} received: {} committed, {} duplicate, {} held, {} rejected, {} waiting, {} withdrawn, {} ignored",
             self.files,
