@@ -66,10 +66,22 @@ enum What {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Verdict {
-    /// It is in the record
+    /// It is in the record, coded
     Filed,
+    /// It is in the record as words or a document, without its code
+    FiledWithoutCode,
     /// It will not be: the referral stays open, with the reason
     Rejected,
+}
+
+impl From<Verdict> for Word {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Filed => Self::Filed,
+            Verdict::FiledWithoutCode => Self::FiledWithoutCode,
+            Verdict::Rejected => Self::Rejected,
+        }
+    }
 }
 
 impl Writeback {
@@ -82,12 +94,7 @@ impl Writeback {
         let done = match self.what {
             What::List { .. } => list(&gateway, search.unwrap_or_default(), options.json).await,
             What::Retry { id, reason } => word(&gateway, id, Word::Retry, &reason, options.json).await,
-            What::Settle { id, verdict: Verdict::Filed, reason } => {
-                word(&gateway, id, Word::Filed, &reason, options.json).await
-            }
-            What::Settle { id, verdict: Verdict::Rejected, reason } => {
-                word(&gateway, id, Word::Rejected, &reason, options.json).await
-            }
+            What::Settle { id, verdict, reason } => word(&gateway, id, verdict.into(), &reason, options.json).await,
         };
         gateway.store.close().await;
         done

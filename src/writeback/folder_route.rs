@@ -7,21 +7,22 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{Encoded, Submission, Unencodable};
 use super::practice::Came;
+use super::route::Form;
 use super::{file_record, hl7v2};
 
 /// One try. `true`: something may have left the house.
-pub async fn attempt(folder: &Path, as_hl7v2: bool, submission: &Submission) -> (Came, bool) {
-    let encoded = if as_hl7v2 {
-        hl7v2::result(submission)
-    } else {
-        file_record::encode(submission, file_record::Pairing::Configured)
+pub async fn attempt(folder: &Path, form: Form, submission: &Submission) -> (Came, bool) {
+    let (encoded, ending) = match form {
+        Form::FileRecord => (file_record::encode(submission, file_record::Pairing::Configured), "xml"),
+        Form::Result => (hl7v2::result(submission), "hl7"),
+        Form::Letter => (hl7v2::letter(submission), "hl7"),
     };
     let encoded = match encoded {
         Ok(encoded) => encoded,
         Err(Unencodable(why)) => return (Came::Refused(why), false),
     };
     let message = encoded.message.clone();
-    let place = folder.join(format!("{message}.{}", if as_hl7v2 { "hl7" } else { "xml" }));
+    let place = folder.join(format!("{message}.{ending}"));
     match tokio::task::spawn_blocking(move || lay(place, &encoded)).await {
         Ok(Ok(())) => (Came::Taken(vec![message]), true),
         _ => (Came::Unreached, false),

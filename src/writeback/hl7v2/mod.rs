@@ -50,9 +50,9 @@ pub fn result(submission: &Submission) -> Result<Encoded, Unencodable> {
     ));
     let (kind, value, unit) = match &entry.value {
         Some(EntryValue::Quantity { digits, unit, ucum }) => ("NM", number(digits)?, field(&[ucum, unit, "UCUM"])),
-        Some(EntryValue::Coded(code)) => ("CWE", coded(code), String::new()),
+        Some(EntryValue::Coded(code)) => ("CE", coded(code), String::new()),
         Some(EntryValue::Text(text)) => ("TX", er7::component(text), String::new()),
-        None if entry.components.is_empty() => ("CWE", coded(&entry.code), String::new()),
+        None if entry.components.is_empty() => ("CE", coded(&entry.code), String::new()),
         None => ("TX", er7::component(&entry.code.display), String::new()),
     };
     out.push_str(&observation(1, kind, &entry.code, value, unit, status(&entry.status), &observed));
