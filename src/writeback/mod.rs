@@ -29,6 +29,7 @@
 //! `filed-without-code` for words or a document that a person at the practice did not code.
 
 pub mod acknowledge;
+mod carried;
 pub mod document;
 pub mod entry;
 mod fhir_route;

@@ -13,9 +13,9 @@ use er7::{field, segment};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::document;
 use super::entry::{Coded, Encoded, EntryValue, Online, Submission, Unencodable};
 use super::wording;
+use super::{carried, document};
 use crate::fhir::ids::{NhsNumber, SNOMED, stable_id};
 
 /// The media type of a message by HTTP or in a file.
@@ -120,7 +120,7 @@ fn check(submission: &Submission) -> Result<(), Unencodable> {
     if submission.entry.code.code.is_empty() || submission.entry.code.display.is_empty() {
         return Err(Unencodable("the entry's code or term is missing".to_owned()));
     }
-    Ok(())
+    carried::check(submission)
 }
 
 fn words(submission: &Submission, document: &document::Document) -> String {
