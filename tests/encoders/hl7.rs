@@ -110,8 +110,13 @@ fn a_document_and_its_correction_are_told_apart() {
 #[test]
 fn a_hostile_text_is_the_same_to_another_reader() {
     let Some(python) = python() else { return };
-    let texts =
-        [r"|^~\&", r"\F\ \E\ \.br\ \X0D\", "a\r\nMSH|^~\\&|x\rb", "\u{202e}evil \u{1f9d1}\u{200d}\u{2695} e\u{301}"];
+    let texts = [
+        r"|^~\&",
+        r"\F\ \E\ \.br\ \X0D\",
+        "a\r\nMSH|^~\\&|x\rb",
+        "a\tb\u{7f}c",
+        "\u{202e}evil \u{1f9d1}\u{200d}\u{2695} e\u{301}",
+    ];
     let with = |text: &str| {
         let mut one: Submission = samples::score();
         one.entry.text = text.to_owned();
