@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::referral::{Gateway, clocks};
-use crate::{delivery, directory, intake, nhs, writeback};
+use crate::{access, delivery, directory, intake, nhs, writeback};
 
 /// The running loops.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ impl Runners {
         }
         running.spawn(shown(gateway.clone(), stopped.clone()));
         running.spawn(clocks::run(gateway.clone(), stopped.clone()));
+        running.spawn(access::strangers::run(gateway.clone(), stopped.clone()));
         running.spawn(intake::folder::watch(gateway.clone(), stopped));
         Self { stop, running }
     }

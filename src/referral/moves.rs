@@ -159,7 +159,7 @@ async fn once(gateway: &Gateway, mover: &Mover, task: &str, to: &To<'_>, why: &s
         writes.push(version::write(body, member.version + 1, at, &visible, member.lineage.clone()));
     }
     writes.push(provenance_write(gateway, mover, &standing, &decision, &writes, &family).await?);
-    let commit = commit(gateway, mover, &standing, &decision, writes).await?;
+    let commit = commit(gateway, mover, (&standing, to), &decision, writes).await?;
     gateway.store.commit(commit).await?;
     delivery::wake();
     gateway.caseloads.add(&decision);
@@ -348,7 +348,7 @@ async fn provenance_write(
 async fn commit(
     gateway: &Gateway,
     mover: &Mover,
-    standing: &Standing,
+    (standing, to): (&Standing, &To<'_>),
     decision: &Decision,
     writes: Vec<ResourceWrite>,
 ) -> Result<Commit, StoreError> {
@@ -364,7 +364,7 @@ async fn commit(
         id: Uuid::new_v4(),
         at,
         kind: Kind::Operation,
-        interaction: if decision.input.not.contains(&standing.pool) { "hand-back" } else { "re-route" }.to_owned(),
+        interaction: if matches!(to, To::Back) { "hand-back" } else { "re-route" }.to_owned(),
         action: Action::U,
         outcome: audit::Outcome::Success,
         agent: mover.agent.clone(),
