@@ -119,7 +119,7 @@ fn production_does_not_serve_in_the_clear() {
         "gateway.toml:11: delivery.receivers[1].name: 'w' is there already (line 6)",
         "gateway.toml:12: delivery.receivers[1].url: production mode sends over https:// only",
         "gateway.toml:14: delivery.receivers[1].events: asks for nothing",
-        "gateway.toml:17: writeback.practices[0].routes: 'pigeon' is not one of fhir, update-record, send-document, file-record, hl7v2",
+        "gateway.toml:17: writeback.practices[0].routes: 'pigeon' is not one of fhir, update-record, send-document, file-record, hl7v2, hl7v2-document",
         "gateway.toml:18: writeback.practices[0].base_url: production mode sends over https:// only",
         "gateway.toml:20: serve.tls_key_file: k: ",
         "gateway.toml:21: serve.client_ca_file: mutual TLS needs serve.tls_cert_file",
@@ -128,6 +128,27 @@ fn production_does_not_serve_in_the_clear() {
     ] {
         assert!(ran.out.contains(text), "{text}\nis not among\n{}", ran.out);
     }
+}
+
+#[test]
+fn a_route_by_folder_needs_a_pairing_and_a_document_stands_after_its_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let practice = |text: &str| {
+        let text = format!("[gateway]\nmode = \"development\"\n[[writeback.practices]]\nods = \"N84001\"\n{text}");
+        fs::write(folder.path().join("gateway.toml"), text).unwrap();
+        fingerpost(folder.path(), &["check", "--config", "gateway.toml"], &[])
+    };
+    for route in ["file-record", "hl7v2", "hl7v2-document"] {
+        let ran = practice(&format!("routes = [\"{route}\"]\n")).expect(2);
+        let text = format!("gateway.toml:5: writeback.practices[0].routes: '{route}' without pairing_file: ");
+        assert!(ran.out.contains(&text), "{}", ran.out);
+        let ran = practice(&format!("routes = [\"{route}\"]\npairing_file = \"gateway.toml\"\n")).expect(2);
+        assert!(ran.out.contains(&format!("'{route}' without folder: ")), "{}", ran.out);
+    }
+    let paired = "pairing_file = \"gateway.toml\"\nfolder = \".\"\n";
+    practice(&format!("routes = [\"hl7v2\", \"hl7v2-document\"]\n{paired}")).expect(0);
+    let ran = practice(&format!("routes = [\"hl7v2-document\", \"hl7v2\"]\n{paired}")).expect(2);
+    assert!(ran.out.contains("'hl7v2' after 'hl7v2-document'"), "{}", ran.out);
 }
 
 #[test]

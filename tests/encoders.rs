@@ -4,6 +4,8 @@
 
 #[path = "encoders/golden.rs"]
 mod golden;
+#[path = "encoders/hl7.rs"]
+mod hl7;
 #[path = "encoders/hostile.rs"]
 mod hostile;
 #[path = "encoders/peers.rs"]

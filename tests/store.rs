@@ -77,6 +77,7 @@ on_both_engines! {
     outbox::rows_of_an_episode_leave_in_order,
     outbox::a_lease_that_ran_out_is_lost,
     outbox::rows_are_claimed_once_by_many,
+    outbox::what_is_not_delivered_is_listed_and_queued_again,
     filing::a_filing_moves_one_version_at_a_time,
     filing::filings_are_found_by_what_is_asked,
     filing::a_row_is_sent_again_when_asked,

@@ -15,6 +15,7 @@ use fingerpost::fhir::ids::OdsCode;
 use fingerpost::store::commit::{Commit, LedgerRow, LedgerState};
 use fingerpost::store::filing::{Filing, FilingState};
 use fingerpost::writeback::acknowledge::{Acknowledgement, Stage, Verdict};
+use fingerpost::writeback::person::{self, Word};
 use fingerpost::writeback::{acknowledged, gather, settle, watch};
 use jiff::{SignedDuration, Timestamp};
 use pool::{House, PRACTICE, Referred, house, receiver, swemwbs, until, wellness, writes_back};
@@ -150,6 +151,61 @@ async fn a_switched_off_route_leads_to_the_next_and_the_last_refusal_to_a_person
     assert_eq!((sent.route.as_str(), &sent.tried[..]), ("hl7v2", &["fhir".to_owned(), "file-record".into()][..]));
     let file = folder.path().join(format!("{}.hl7", sent.messages[0].1));
     assert!(std::fs::read_to_string(file).unwrap().contains(&sent.id.to_string()), "the key is in the message");
+}
+
+/// A document is laid once under its key, and it is a person who says what came of it.
+#[tokio::test]
+async fn a_document_in_a_folder_is_laid_once_and_settled_by_a_person_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let pairing = folder.path().join("pairing.json");
+    std::fs::write(&pairing, "{}").unwrap();
+    let laid = folder.path().join("out");
+    std::fs::create_dir(&laid).unwrap();
+    let house = house(|config| {
+        let mut practice = System::new(OdsCode::parse(PRACTICE).unwrap(), &["file-record", "hl7v2-document"]);
+        practice.pairing_file = pairing.display().to_string();
+        practice.folder = laid.display().to_string();
+        config.writeback.practices.push(practice);
+    })
+    .await;
+    let _running = house.runs();
+    let to = declined(&house, 1).await;
+    let sent = comes_to(&house, &to, FilingState::Sent).await;
+    assert_eq!((sent.route.as_str(), &sent.tried[..]), ("hl7v2-document", &["file-record".to_owned()][..]));
+    let files = || std::fs::read_dir(&laid).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
+    assert_eq!(files(), [laid.join(format!("{}.hl7", sent.messages[0].1))]);
+    let text = std::fs::read_to_string(&files()[0]).unwrap();
+    assert!(text.contains("|MDM^T02^MDM_T02|") && text.contains(&format!("Ref {}", sent.id)), "the key is in it");
+    let word = async |word, reason| person::says(&house.gateway, sent.id, word, reason, asked(&house)).await;
+    word(Word::Retry, "the supplier lost it").await.unwrap();
+    until("it was sent again", async || filing(&house, &to).await.why.contains("is waited for")).await;
+    assert_eq!((files().len(), std::fs::read_to_string(&files()[0]).unwrap()), (1, text), "laid once");
+    let settled = word(Word::FiledWithoutCode, "seen in the record as a letter").await.unwrap();
+    assert_eq!((settled.state, settled.deadline), (FilingState::FiledWithoutCode, None));
+    assert_eq!(ledger(&house, &to).await, "returned", "text in the record is in the record");
+    let again = word(Word::Retry, "once more, to be sure").await;
+    assert!(matches!(again, Err(person::Refusal::Cannot("filed-without-code"))), "{again:?}");
+    assert_eq!(word(Word::Filed, "coded by hand since").await.unwrap().state, FilingState::Filed);
+}
+
+/// A person at the machine, for the audit log.
+fn asked(house: &House) -> fingerpost::audit::Entry {
+    use fingerpost::audit::{Action, Agent, Entry, Kind, Outcome};
+    Entry {
+        id: uuid::Uuid::new_v4(),
+        at: house.gateway.clock.now(),
+        kind: Kind::Operation,
+        interaction: "writeback-word".into(),
+        action: Action::U,
+        outcome: Outcome::Success,
+        agent: Agent::gateway(&house.gateway.config.gateway.ods),
+        purpose: "HOPERAT".into(),
+        request: String::new(),
+        entities: Vec::new(),
+        patients: Vec::new(),
+        query: String::new(),
+        detail: String::new(),
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod audit;
 mod check;
+mod deliveries;
 mod demo;
 mod evaluate;
 mod failure;
@@ -69,6 +70,7 @@ enum Command {
     Audit(audit::Audit),
     Token(token::Token),
     Writeback(writeback::Writeback),
+    Deliveries(deliveries::Deliveries),
 }
 
 /// Runs the command that the process was started with.
@@ -100,5 +102,6 @@ async fn dispatch(options: &Options, command: Command) -> Result<(), Failure> {
         Command::Audit(command) => command.run(options).await,
         Command::Token(command) => command.run(options).await,
         Command::Writeback(command) => command.run(options).await,
+        Command::Deliveries(command) => command.run(options).await,
     }
 }

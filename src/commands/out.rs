@@ -60,3 +60,48 @@ impl Write for Lines {
         std::io::stdout().flush()
     }
 }
+
+/// A list that is written a page at a time, so that one of any length takes no more memory than a
+/// page: a JSON array with a row a line, or a table whose heading stands once.
+#[derive(Debug)]
+pub struct Pages {
+    as_json: bool,
+    begun: bool,
+}
+
+impl Pages {
+    /// An empty list; nothing is written yet.
+    pub const fn new(as_json: bool) -> Self {
+        Self { as_json, begun: false }
+    }
+
+    /// Writes a page: each row as a machine and as a person sees it.
+    pub fn write(&mut self, heading: &[&str], rows: impl Iterator<Item = (serde_json::Value, Vec<String>)>) {
+        let mut lines = Vec::new();
+        for (value, cells) in rows {
+            if self.as_json {
+                write(if self.begun { b",\n  " } else { b"[\n  " });
+                write(value.to_string().as_bytes());
+            } else {
+                if !self.begun {
+                    lines.push(heading.iter().map(|cell| (*cell).to_owned()).collect());
+                }
+                lines.push(cells);
+            }
+            self.begun = true;
+        }
+        if !lines.is_empty() {
+            say(table(&lines));
+        }
+    }
+
+    /// Ends the list; `none` is said to a person where there was no row.
+    pub fn end(self, none: &str) {
+        match (self.as_json, self.begun) {
+            (true, false) => say("[]"),
+            (true, true) => say("\n]"),
+            (false, false) => say(none),
+            (false, true) => {}
+        }
+    }
+}

@@ -13,8 +13,9 @@ use crate::referral::reason;
 use crate::store::filing::{Filing, FilingSearch, FilingState};
 use crate::writeback::person::{Refusal, Word, says};
 
-/// Most filings that one list shows.
-const LIST_MAX: usize = 10_000;
+/// Filings that are read at once.
+const PAGE: usize = 1000;
+const HEADING: [&str; 7] = ["key", "practice", "event", "state", "route", "since", "why"];
 
 /// Where outcomes stand on their way into the practices' records; send one again, or settle it
 #[derive(Debug, Args)]
@@ -67,10 +68,22 @@ enum What {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Verdict {
-    /// It is in the record
+    /// It is in the record, coded
     Filed,
+    /// It is in the record as words or a document, without its code
+    FiledWithoutCode,
     /// It will not be: the referral stays open, with the reason
     Rejected,
+}
+
+impl From<Verdict> for Word {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Filed => Self::Filed,
+            Verdict::FiledWithoutCode => Self::FiledWithoutCode,
+            Verdict::Rejected => Self::Rejected,
+        }
+    }
 }
 
 impl Writeback {
@@ -83,12 +96,7 @@ impl Writeback {
         let done = match self.what {
             What::List { .. } => list(&gateway, search.unwrap_or_default(), options.json).await,
             What::Retry { id, reason } => word(&gateway, id, Word::Retry, &reason, options.json).await,
-            What::Settle { id, verdict: Verdict::Filed, reason } => {
-                word(&gateway, id, Word::Filed, &reason, options.json).await
-            }
-            What::Settle { id, verdict: Verdict::Rejected, reason } => {
-                word(&gateway, id, Word::Rejected, &reason, options.json).await
-            }
+            What::Settle { id, verdict, reason } => word(&gateway, id, verdict.into(), &reason, options.json).await,
         };
         gateway.store.close().await;
         done
@@ -107,30 +115,33 @@ fn search(practice: Option<&str>, state: Option<&str>, overdue: bool) -> Result<
     };
     let state = state.map(known).transpose()?;
     let practice = practice.map(|code| code.to_string());
-    Ok(FilingSearch { practice, state, overdue, resource: None, count: LIST_MAX })
+    Ok(FilingSearch { practice, state, overdue, count: PAGE, ..FilingSearch::default() })
 }
 
-async fn list(gateway: &Gateway, search: FilingSearch, as_json: bool) -> Result<(), Failure> {
-    let filings = gateway.store.find_filings(search).await?;
+/// Shows a page after the other. What moves meanwhile is shown where it was found, and may be shown
+/// again where it went.
+async fn list(gateway: &Gateway, mut search: FilingSearch, as_json: bool) -> Result<(), Failure> {
     let mut entry = open::entry(gateway, "writeback-list", Action::R);
-    entry.detail = format!("{} filings", filings.len());
+    entry.detail = "filings".to_owned();
     open::record(gateway, entry).await?;
-    if as_json {
-        out::json(&filings.iter().map(row).collect::<Vec<_>>());
-    } else if filings.is_empty() {
-        out::say("Nothing is on its way.");
-    } else {
-        let heading = ["key", "practice", "event", "state", "route", "since", "why"].map(str::to_owned).to_vec();
-        let rows = filings.iter().map(|filing| {
-            let state =
-                if filing.overdue { format!("{} OVERDUE", filing.state.word()) } else { filing.state.word().into() };
-            let since = filing.since.strftime("%Y-%m-%d %H:%M").to_string();
-            let (event, route) = (filing.event.clone(), filing.route.clone());
-            vec![filing.id.to_string(), filing.practice.to_string(), event, state, route, since, filing.why.clone()]
-        });
-        out::say(out::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>()));
+    let mut pages = out::Pages::new(as_json);
+    loop {
+        let filings = gateway.store.find_filings(search.clone()).await?;
+        let Some(last) = filings.last() else { break };
+        search.after = Some((last.since, last.id));
+        pages.write(&HEADING, filings.iter().map(|filing| (row(filing), cells(filing))));
     }
+    pages.end("Nothing is on its way.");
     Ok(())
+}
+
+/// One filing for a person.
+fn cells(filing: &Filing) -> Vec<String> {
+    let overdue = if filing.overdue { " OVERDUE" } else { "" };
+    let state = format!("{}{overdue}", filing.state.word());
+    let since = filing.since.strftime("%Y-%m-%d %H:%M").to_string();
+    let (event, route) = (filing.event.clone(), filing.route.clone());
+    vec![filing.id.to_string(), filing.practice.to_string(), event, state, route, since, filing.why.clone()]
 }
 
 /// One filing for a machine.

@@ -202,10 +202,13 @@ impl Check<'_> {
             self.fault(&path("routes"), "names no route");
         }
         for (place, route) in practice.routes.iter().enumerate() {
+            if route == "hl7v2" && practice.routes[..place].iter().any(|before| before == "hl7v2-document") {
+                self.fault(&path("routes"), "'hl7v2' after 'hl7v2-document': the document would always come first");
+            }
             if practice.routes[..place].contains(route) {
                 self.fault(&path("routes"), format!("'{route}' stands there twice"));
             }
-            let paired = matches!(route.as_str(), "file-record" | "hl7v2");
+            let paired = matches!(route.as_str(), "file-record" | "hl7v2" | "hl7v2-document");
             let lacking = match route.as_str() {
                 "fhir" if practice.base_url.is_empty() => Some(("base_url", "the route fhir needs one")),
                 "update-record" | "send-document" if self.config.mesh.url.is_empty() => {

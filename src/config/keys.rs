@@ -12,7 +12,7 @@ use super::shape::Shape::{
 pub const EVENTS: &[&str] = &["referral", "task", "outcome", "writeback"];
 
 /// The routes into a practice's record; see `writeback::route`.
-pub const ROUTES: &[&str] = &["fhir", "update-record", "send-document", "file-record", "hl7v2"];
+pub const ROUTES: &[&str] = &["fhir", "update-record", "send-document", "file-record", "hl7v2", "hl7v2-document"];
 
 const fn key(path: &'static str, shape: Shape) -> Key {
     Key { path, shape, required: false }

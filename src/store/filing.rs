@@ -150,17 +150,21 @@ pub struct FilingSearch {
     pub overdue: bool,
     /// Of one resource, any version.
     pub resource: Option<(String, String)>,
+    /// Only those that come after the one that was in its state since then, with that id.
+    pub after: Option<(Timestamp, Uuid)>,
     /// At most this many, oldest state first.
     pub count: usize,
 }
 
 /// A row of the outbox to be sent again: one that was done or given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requeue {
     /// The row.
     pub id: Uuid,
     /// When.
     pub due: Timestamp,
+    /// Why, in words without patient data: shown until the next try.
+    pub why: String,
 }
 
 /// What one practice's dictionary did with one code.

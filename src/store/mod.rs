@@ -16,6 +16,7 @@
 
 pub mod commit;
 pub mod countdown;
+pub mod delivery;
 pub mod fault;
 pub mod filing;
 mod query;
@@ -315,7 +316,7 @@ impl Store {
         on!(self, engine => engine.claim(queue, now, until, limit).await)
     }
 
-    /// Queues that have rows neither done nor given up: `(queue, rows, rows given up)`.
+    /// Queues that have rows that are not done: `(queue, rows to be sent, rows given up)`.
     pub async fn queues(&self) -> Result<Vec<(String, u64, u64)>, StoreError> {
         on!(self, engine => engine.queues().await)
     }
@@ -324,6 +325,28 @@ impl Store {
     /// `(queue, rows)`.
     pub async fn outbox_counts(&self, prefix: &str) -> Result<Vec<(String, u64)>, StoreError> {
         on!(self, engine => engine.outbox_counts(prefix).await)
+    }
+
+    /// How many rows each queue has that are not done: `(queue, state, rows)`, by queue.
+    pub async fn undelivered(&self) -> Result<Vec<(String, delivery::DeliveryState, u64)>, StoreError> {
+        on!(self, engine => engine.undelivered().await)
+    }
+
+    /// Rows of one queue in one state that come after the place `after`, in order, at most `count`.
+    /// Of those that are not done, an index leads to them.
+    pub async fn deliveries(
+        &self,
+        queue: &str,
+        state: delivery::DeliveryState,
+        after: u64,
+        count: usize,
+    ) -> Result<Vec<delivery::Delivery>, StoreError> {
+        on!(self, engine => engine.deliveries(queue, state, after, count).await)
+    }
+
+    /// One row of the outbox.
+    pub async fn delivery(&self, id: uuid::Uuid) -> Result<Option<delivery::Delivery>, StoreError> {
+        on!(self, engine => engine.delivery(id).await)
     }
 
     /// Outbox rows of an episode whose queue begins with `prefix`: `(id, event, state word)`, in

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use super::commit::{IndexRow, LedgerState};
+use super::delivery::DeliveryState;
 use super::filing::FilingState;
 use crate::audit::Entry;
 
@@ -112,6 +113,11 @@ pub(super) fn pack_texts<T: serde::Serialize>(texts: &[T]) -> String {
 /// The texts in a packed text.
 pub(super) fn unpack_texts<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>, StoreError> {
     serde_json::from_str(text).map_err(|_| damaged("a list"))
+}
+
+/// The state of an outbox row's number.
+pub(super) fn delivery_state(number: i16) -> Result<DeliveryState, StoreError> {
+    DeliveryState::of(number).ok_or_else(|| damaged("a delivery's state"))
 }
 
 /// The state that a filing's word names.

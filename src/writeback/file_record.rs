@@ -9,7 +9,7 @@
 use jiff::tz::TimeZone;
 
 use super::entry::{Coded, Encoded, EntryValue, Online, Submission, Unencodable};
-use super::wording;
+use super::{carried, wording};
 use crate::fhir::ids::SNOMED;
 
 const NAMESPACE: &str = "http://www.e-mis.com/emisopen/MedicalRecord";
@@ -52,6 +52,7 @@ pub fn encode(submission: &Submission, pairing: Pairing) -> Result<Encoded, Unen
     if entry.online == Online::Hide {
         return no("FileRecord cannot mark an entry as hidden from the person");
     }
+    carried::check(submission)?;
     let when = when(&entry.effective).ok_or_else(|| Unencodable("the entry's date is no date".to_owned()))?;
     let mut events = vec![event(submission, &entry.code, entry.value.as_ref(), &when, true)?];
     for (code, digits) in &entry.components {
@@ -166,17 +167,7 @@ fn tag(name: &str, inner: &str) -> String {
 }
 
 fn text(name: &str, value: &str) -> String {
-    let clean: String = value
-        .chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            '\r' => '\n',
-            '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
-            c if c < ' ' => '\u{fffd}',
-            c => c,
-        })
-        .collect();
-    tag(name, &quick_xml::escape::escape(clean.as_str()))
+    tag(name, &quick_xml::escape::escape(carried::lines(value).as_ref()))
 }
 
 #[cfg(test)]

@@ -25,9 +25,11 @@
 //!
 //! By MESH a message can be asked after by its local id (`ODS_KEY`) before it is sent again; files
 //! laid in a folder have their message's id as name, so laying one twice is laying it once. What
-//! comes of them nobody says: they stay `sent` until a person settles them.
+//! comes of them nobody says: they stay `sent` until a person settles them: `filed`, or
+//! `filed-without-code` for words or a document that a person at the practice did not code.
 
 pub mod acknowledge;
+mod carried;
 pub mod document;
 pub mod entry;
 mod fhir_route;

@@ -34,8 +34,10 @@ pub enum Refusal {
 pub enum Word {
     /// Send it again: on the route it is on, or from the first when every one refused.
     Retry,
-    /// It is in the record.
+    /// It is in the record, coded.
     Filed,
+    /// It is in the record as words or a document, without its code.
+    FiledWithoutCode,
     /// It will not be filed. The loop stays open, with the reason.
     Rejected,
 }
@@ -50,6 +52,7 @@ pub async fn says(gateway: &Gateway, id: Uuid, word: Word, reason: &str, mut ent
     let (limits, now) = (Limits::of(&gateway.config), gateway.clock.now());
     let to = match word {
         Word::Filed => FilingState::Filed,
+        Word::FiledWithoutCode => FilingState::FiledWithoutCode,
         Word::Rejected => FilingState::Rejected,
         // What may have left is looked for before it is sent again.
         Word::Retry if filing.messages.is_empty() && filing.route.is_empty() => FilingState::Queued,

@@ -139,9 +139,9 @@ impl Practice {
                 };
                 mesh_route::attempt(&letter, gateway.clock.now()).await
             }
-            Route::Folder { folder, hl7v2 } => {
+            Route::Folder { folder, form } => {
                 let submission = gather::submission(gateway, &job.claimed.row).await?;
-                folder_route::attempt(folder, *hl7v2, &submission).await
+                folder_route::attempt(folder, *form, &submission).await
             }
         };
         Ok((came, left.then(|| (contents::entities(&stored), contents::patients(&stored)))))

@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::acknowledge::{Acknowledgement, Stage, Verdict};
+use super::route::Route;
 use super::state::{FilingState, may_follow};
 use crate::config;
 use crate::store::filing::Filing;
@@ -194,7 +195,7 @@ fn accepted(filing: &Filing, ack: &Acknowledgement, route: &str, limits: &Limits
             (FilingState::PatientMatched, "the practice's system has it and knows the person")
         }
         Stage::Infrastructure => (FilingState::Received, "the practice's system has it"),
-        Stage::Business if route == "send-document" => {
+        Stage::Business if Route::is_document(route) => {
             (FilingState::FiledWithoutCode, "the practice has it as a document: a person must code it")
         }
         Stage::Business => (FilingState::Filed, "the practice acknowledged it; this route is not read back"),

@@ -2,8 +2,10 @@
 //!
 //! - `fhir`: a FHIR R4 endpoint of the practice's system;
 //! - `update-record`, `send-document`: GP Connect messages over MESH;
-//! - `file-record` (EMIS FileRecord), `hl7v2` (ORU^R01): files laid in a folder of the supplier's
-//!   interface, by atomic rename; both need a pairing.
+//! - `file-record` (EMIS FileRecord), `hl7v2` (ORU^R01), `hl7v2-document` (MDM^T02): files laid in a
+//!   folder of the supplier's interface, by atomic rename; each needs a pairing.
+//!
+//! `send-document` and `hl7v2-document` bring a document that a person reads and no code.
 
 use std::path::{Path, PathBuf};
 
@@ -32,12 +34,28 @@ pub enum Route {
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// True for HL7 v2, false for FileRecord.
-        hl7v2: bool,
+        /// What is laid there.
+        form: Form,
     },
 }
 
+/// What a file in a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// EMIS FileRecord XML.
+    FileRecord,
+    /// HL7 v2 ORU^R01.
+    Result,
+    /// HL7 v2 MDM^T02, or T10 for a document that replaces another.
+    Letter,
+}
+
 impl Route {
+    /// True for the word of a route that brings a document and no code.
+    pub fn is_document(word: &str) -> bool {
+        matches!(word, "send-document" | "hl7v2-document")
+    }
+
     /// The route of that word for a practice.
     ///
     /// # Errors
@@ -50,9 +68,11 @@ impl Route {
             "fhir" => fhir(config, system).map_err(refused),
             "update-record" | "send-document" => Ok(Self::Mesh {
                 mailbox: Some(system.mailbox.clone()).filter(|mailbox| !mailbox.is_empty()),
-                document: word == "send-document",
+                document: Self::is_document(word),
             }),
-            "file-record" | "hl7v2" => folder(system, word == "hl7v2").map_err(refused),
+            "file-record" => folder(system, Form::FileRecord).map_err(refused),
+            "hl7v2" => folder(system, Form::Result).map_err(refused),
+            "hl7v2-document" => folder(system, Form::Letter).map_err(refused),
             _ => Err(refused("there is no such route".to_owned())),
         }
     }
@@ -77,7 +97,7 @@ fn fhir(config: &Config, system: &PracticeSystem) -> Result<Route, String> {
     Ok(Route::Fhir { base: url.as_str().trim_end_matches('/').to_owned(), token })
 }
 
-fn folder(system: &PracticeSystem, hl7v2: bool) -> Result<Route, String> {
+fn folder(system: &PracticeSystem, form: Form) -> Result<Route, String> {
     if system.pairing_file.is_empty() {
         return Err("a pairing with the practice's supplier is needed, and no pairing_file is configured".to_owned());
     }
@@ -87,5 +107,5 @@ fn folder(system: &PracticeSystem, hl7v2: bool) -> Result<Route, String> {
     if system.folder.is_empty() {
         return Err("no folder is configured".to_owned());
     }
-    Ok(Route::Folder { folder: PathBuf::from(&system.folder), hl7v2 })
+    Ok(Route::Folder { folder: PathBuf::from(&system.folder), form })
 }

@@ -30,7 +30,7 @@ fn ends(event: &str) -> Option<LedgerState> {
 pub async fn with(gateway: &Gateway, next: Next) -> Result<Commit, StoreError> {
     let Next { filing, resend, alert } = next;
     let mut commit = Commit::default();
-    commit.requeue.extend(resend.map(|due| Requeue { id: filing.id, due }));
+    commit.requeue.extend(resend.map(|due| Requeue { id: filing.id, due, why: filing.why.clone() }));
     commit.outbox = alert.map(|alert| told(gateway, &filing, alert)).unwrap_or_default();
     if filing.state.is_in_record() {
         let others = gateway.store.filings_of(&filing.episode).await?;

@@ -19,12 +19,12 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// True when the peer is there; else says so, or fails where peers are required.
-fn there(program: &str, arguments: &[&str], get: &str) -> bool {
+pub fn there(program: &str, arguments: &[&str], get: &str) -> bool {
     let there = Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success());
     if !there {
         assert!(std::env::var("FINGERPOST_TEST_PEERS").as_deref() != Ok("required"), "{program} is required: {get}");
@@ -39,7 +39,7 @@ fn run(program: &str, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
-fn written(folder: &Path, name: &str, bytes: &[u8]) -> String {
+pub fn written(folder: &Path, name: &str, bytes: &[u8]) -> String {
     let path = folder.join(name);
     std::fs::write(&path, bytes).unwrap();
     path.to_string_lossy().into_owned()

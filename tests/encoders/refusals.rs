@@ -8,9 +8,9 @@ use jiff::SignedDuration;
 
 use super::{envelope, samples};
 
-type Encoder = fn(&Submission) -> Result<Encoded, Unencodable>;
+pub type Encoder = fn(&Submission) -> Result<Encoded, Unencodable>;
 
-const ALL: [(&str, Encoder); 5] = [
+pub const ALL: [(&str, Encoder); 5] = [
     ("update-record", |one| update_record::encode(one, &envelope(one))),
     ("send-document", |one| send_document::encode(one, &envelope(one))),
     ("file-record", |one| file_record::encode(one, Pairing::Configured)),

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 pub const NHS_NUMBER: &str = "9990000018";
 /// Text with all that a format may take for its own.
-pub const NASTY: &str = "R&D <b>café</b> – £5 \"quoted\" 'it's' | ^ ~ \\ & ]]> \u{1}\u{b}\r\nMSH|x\n\tŁódź 日本";
+pub const NASTY: &str =
+    "R&D <b>café</b> – £5 \"quoted\" 'it's' | ^ ~ \\ & &#x0; %00 \u{85}\u{7f} ]]>\r\nMSH|x\n\tŁódź 日本";
 
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()

@@ -69,6 +69,10 @@ pub async fn filings_are_found_by_what_is_asked(url: String) {
     assert_eq!(find(FilingSearch { overdue: true, ..FilingSearch::default() }).await, [made[1].id]);
     let resource = Some(("ServiceRequest".to_owned(), "b".to_owned()));
     assert_eq!(find(FilingSearch { resource, ..FilingSearch::default() }).await, [made[2].id]);
+    let after = Some((made[0].since, made[0].id));
+    assert_eq!(find(FilingSearch { after, ..FilingSearch::default() }).await, [made[2].id, made[1].id]);
+    let after = Some((at(50), made[1].id));
+    assert!(find(FilingSearch { after, ..FilingSearch::default() }).await.is_empty());
     let practice = Some("A81001".to_owned());
     assert!(find(FilingSearch { practice, ..FilingSearch::default() }).await.is_empty());
     assert!(store.filings_to_look_at(at(59), 10).await.unwrap().is_empty());
@@ -86,7 +90,8 @@ pub async fn a_row_is_sent_again_when_asked(url: String) {
     assert!(store.due_queues("webhook:", at(1)).await.unwrap().is_empty());
     let claimed = store.claim("writeback:N84001", at(1), at(61), 10).await.unwrap();
     assert!(store.due_queues("writeback:", at(2)).await.unwrap().is_empty(), "it is claimed");
-    let again = Commit { requeue: vec![Requeue { id: filing.id, due: at(5) }], ..Commit::default() };
+    let again =
+        Commit { requeue: vec![Requeue { id: filing.id, due: at(5), why: "by a person".into() }], ..Commit::default() };
     store.commit(again.clone()).await.unwrap();
     let result = OutboxResult { id: filing.id, lease: claimed[0].lease, state: Sent::GivenUp { why: "no".into() } };
     store.commit(Commit { sent: vec![result], ..Commit::default() }).await.expect("one under way is left alone");

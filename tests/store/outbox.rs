@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 
 use fingerpost::store::commit::{Claimed, Commit, OutboxResult, Sent};
+use fingerpost::store::delivery::DeliveryState::{Done, GivenUp, Queued};
+use fingerpost::store::filing::Requeue;
 use fingerpost::store::{Store, StoreError};
 
 use crate::support::*;
@@ -100,4 +102,49 @@ pub async fn rows_are_claimed_once_by_many(url: String) {
     assert_eq!(claimed.len(), 40);
     assert_eq!(claimed.into_iter().collect::<HashSet<_>>().len(), 40);
     other.close().await;
+}
+
+pub async fn what_is_not_delivered_is_listed_and_queued_again(url: String) {
+    let store = made(&url).await;
+    let mut rows: Vec<_> = (0..5).map(|n| outbox("webhook:w", &format!("e{n}"), "one")).collect();
+    rows.push(outbox("webhook:v", "e0", "one"));
+    store.commit(Commit { outbox: rows.clone(), ..Commit::default() }).await.unwrap();
+    for (at, claimed) in events(&store, "webhook:w", 1).await.iter().enumerate() {
+        let state = match at {
+            0 => Sent::Done,
+            1 => Sent::Retry { next: crate::support::at(90), why: "503".into() },
+            _ => Sent::GivenUp { why: "410".into() },
+        };
+        store.commit(result(claimed, state)).await.unwrap();
+    }
+    let counts = store.undelivered().await.unwrap();
+    let count = |queue: &str, state, count| (queue.to_owned(), state, count);
+    assert_eq!(counts, [count("webhook:v", Queued, 1), count("webhook:w", Queued, 1), count("webhook:w", GivenUp, 3)]);
+    let find = async |state, after, most| store.deliveries("webhook:w", state, after, most).await.unwrap();
+    let first = find(GivenUp, 0, 2).await;
+    assert_eq!(first.iter().map(|one| one.id).collect::<Vec<_>>(), [rows[2].id, rows[3].id]);
+    let rest = find(GivenUp, first[1].place, 2).await;
+    assert_eq!(rest.iter().map(|one| one.id).collect::<Vec<_>>(), [rows[4].id]);
+    assert!(find(GivenUp, rest[0].place, 2).await.is_empty() && find(GivenUp, u64::MAX, 2).await.is_empty());
+    let one = &first[0];
+    assert_eq!((one.queue.as_str(), one.episode.as_str(), one.event.as_str()), ("webhook:w", "e2", "one"));
+    assert_eq!((one.state, one.attempts, one.why.as_str()), (GivenUp, 1, "410"));
+    assert_eq!((one.resources.as_slice(), one.at), (rows[2].resources.as_slice(), rows[2].at));
+    let waits = &find(Queued, 0, 9).await[0];
+    assert_eq!((waits.id, waits.due, waits.why.as_str()), (rows[1].id, at(90), "503"));
+    assert_eq!(find(Done, 0, 9).await.len(), 1);
+    let again = Requeue { id: one.id, due: at(5), why: "by a person: it is back \u{0}".into() };
+    store.commit(Commit { requeue: vec![again], ..Commit::default() }).await.unwrap();
+    let one = store.delivery(one.id).await.unwrap().unwrap();
+    assert_eq!((one.state, one.attempts, one.due), (Queued, 0, at(5)));
+    assert!(one.why.starts_with("by a person: it is back"), "{}", one.why);
+    assert_eq!(names(&events(&store, "webhook:w", 6).await), [("e2", "one")]);
+    assert_eq!(store.delivery(rows[0].id).await.unwrap().unwrap().state, Done);
+    let queues = store.queues().await.unwrap();
+    assert!(queues.contains(&("webhook:v".to_owned(), 1, 0)) && queues.contains(&("webhook:w".to_owned(), 2, 2)));
+    let [last] = &*events(&store, "webhook:v", 6).await else { panic!("one") };
+    store.commit(result(last, Sent::GivenUp { why: "410".into() })).await.unwrap();
+    let queues = store.queues().await.unwrap();
+    assert!(queues.contains(&("webhook:v".to_owned(), 0, 1)), "what was given up stays in sight: {queues:?}");
+    assert_eq!(store.delivery(uuid::Uuid::nil()).await.unwrap(), None);
 }

@@ -117,7 +117,8 @@ impl<'a> Filings<'a> {
     async fn requeue(&self, lane: &Lane) -> Result<u64, Error> {
         let id: Vec<Uuid> = self.requeue.iter().map(|one| one.id).collect();
         let due: Vec<Timestamp> = self.requeue.iter().map(|one| one.due).collect();
-        lane.send(Sql::Requeue, id.len(), [&id, &due]).await
+        let why: Vec<Cow<'_, str>> = self.requeue.iter().map(|one| text(&one.why)).collect();
+        lane.send(Sql::Requeue, id.len(), [&id, &due, &why]).await
     }
 }
 
@@ -210,9 +211,12 @@ impl Postgres {
         let state = find.state.map(|state| state.word());
         let rest = "WHERE ($1::text IS NULL OR practice = $1) AND ($2::text IS NULL OR state = $2)
             AND (NOT $3 OR overdue) AND ($4::text IS NULL OR (kind = $4 AND resource = $5::text))
+            AND ($7::timestamptz IS NULL OR (since, seq) > ($7, (SELECT seq FROM filing WHERE id = $8)))
             ORDER BY since, seq LIMIT $6";
         let limit = super::read::limit(find.count);
-        self.filings(rest, &[&find.practice, &state, &find.overdue, &kind, &resource, &limit]).await
+        let (since, last) = find.after.unzip();
+        let values: [&Bound<'_>; 8] = [&find.practice, &state, &find.overdue, &kind, &resource, &limit, &since, &last];
+        self.filings(rest, &values).await
     }
 
     /// Filings that are to be looked at by `now`, soonest first.

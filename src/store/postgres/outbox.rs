@@ -11,6 +11,7 @@ use super::statements::{Lane, Sql};
 use super::{Bound, Postgres, engine};
 use crate::store::StoreError;
 use crate::store::commit::{Claimed, Commit, OutboxResult, OutboxRow, Sent};
+use crate::store::delivery::{Delivery, DeliveryState};
 use crate::store::rows::{self, text};
 
 const QUEUED: i16 = 0;
@@ -95,7 +96,58 @@ fn read_claimed(row: &Row) -> Result<Claimed, StoreError> {
     })
 }
 
+const DELIVERY: &str = "SELECT seq, id, queue, episode, event, resources, at, state, due, attempts, why FROM outbox";
+
+fn read_delivery(row: &Row) -> Result<Delivery, StoreError> {
+    Ok(Delivery {
+        place: row.try_get::<_, i64>(0).map_err(engine)?.unsigned_abs(),
+        id: row.try_get(1).map_err(engine)?,
+        queue: row.try_get(2).map_err(engine)?,
+        episode: row.try_get(3).map_err(engine)?,
+        event: row.try_get(4).map_err(engine)?,
+        resources: rows::unpack_resources(row.try_get(5).map_err(engine)?)?,
+        at: row.try_get(6).map_err(engine)?,
+        state: rows::delivery_state(row.try_get(7).map_err(engine)?)?,
+        due: row.try_get(8).map_err(engine)?,
+        attempts: row.try_get::<_, i32>(9).map_err(engine)?.unsigned_abs(),
+        why: row.try_get(10).map_err(engine)?,
+    })
+}
+
 impl Postgres {
+    /// How many rows each queue has that are not done.
+    pub async fn undelivered(&self) -> Result<Vec<(String, DeliveryState, u64)>, StoreError> {
+        let sql = "SELECT queue, state, count(*) FROM outbox WHERE state <> 1 GROUP BY queue, state
+                   ORDER BY queue COLLATE \"C\", state";
+        let read = |row: &Row| {
+            let count: i64 = row.try_get(2).map_err(engine)?;
+            let state = rows::delivery_state(row.try_get(1).map_err(engine)?)?;
+            Ok((row.try_get(0).map_err(engine)?, state, count.unsigned_abs()))
+        };
+        self.rows(sql, &[]).await?.iter().map(read).collect()
+    }
+
+    /// Rows of one queue in one state after a place, in order.
+    pub async fn deliveries(
+        &self,
+        queue: &str,
+        state: DeliveryState,
+        after: u64,
+        count: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        // Written out, for the index of what is not done holds for a number that is known.
+        let state = state.number();
+        let sql = format!("{DELIVERY} WHERE queue = $1 AND state = {state} AND seq > $2 ORDER BY seq LIMIT $3");
+        let (after, limit) = (i64::try_from(after).unwrap_or(i64::MAX), super::read::limit(count));
+        self.rows(&sql, &[&text(queue), &after, &limit]).await?.iter().map(read_delivery).collect()
+    }
+
+    /// One row.
+    pub async fn delivery(&self, id: Uuid) -> Result<Option<Delivery>, StoreError> {
+        let found = self.rows(&format!("{DELIVERY} WHERE id = $1"), &[&id]).await?;
+        found.first().map(read_delivery).transpose()
+    }
+
     /// Claims due rows of one queue under a lease that ends at `until`.
     pub async fn claim(
         &self,
@@ -109,11 +161,10 @@ impl Postgres {
         found.iter().map(read_claimed).collect()
     }
 
-    /// Queues that have rows neither done nor given up: `(queue, rows, rows given up)`.
+    /// Queues that have rows that are not done: `(queue, rows to be sent, rows given up)`.
     pub async fn queues(&self) -> Result<Vec<(String, u64, u64)>, StoreError> {
         let sql = "SELECT queue, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 2)
-                   FROM outbox WHERE state <> 1 GROUP BY queue
-                   HAVING count(*) FILTER (WHERE state = 0) > 0 ORDER BY queue";
+                   FROM outbox WHERE state <> 1 GROUP BY queue ORDER BY queue";
         let count = |row: &Row, column| row.try_get::<_, i64>(column).map(i64::unsigned_abs).map_err(engine);
         let found = self.rows(sql, &[]).await?;
         found.iter().map(|row| Ok((row.try_get(0).map_err(engine)?, count(row, 1)?, count(row, 2)?))).collect()

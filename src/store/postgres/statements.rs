@@ -100,8 +100,8 @@ const TEXTS: [(Sql, &str); 34] = [
     ),
     (
         Sql::Requeue,
-        "UPDATE outbox o SET state = 0, due = n.due, attempts = 0, lease = NULL, why = ''
-         FROM unnest($1::uuid[], $2::timestamptz[]) AS n (id, due) WHERE o.id = n.id AND o.state <> 0",
+        "UPDATE outbox o SET state = 0, due = n.due, attempts = 0, lease = NULL, why = n.why
+         FROM unnest($1::uuid[], $2::timestamptz[], $3::text[]) AS n (id, due, why) WHERE o.id = n.id AND o.state <> 0",
     ),
     (
         Sql::AddFilings,

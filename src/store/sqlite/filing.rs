@@ -24,9 +24,9 @@ pub(super) fn write(connection: &Connection, commit: &Commit) -> Result<(), Stor
     for requeue in &commit.requeue {
         connection
             .prepare_cached(
-                "UPDATE outbox SET state = 0, due = ?2, attempts = 0, lease = NULL, why = '' WHERE id = ?1 AND state <> 0",
+                "UPDATE outbox SET state = 0, due = ?2, attempts = 0, lease = NULL, why = ?3 WHERE id = ?1 AND state <> 0",
             )
-            .and_then(|mut sql| sql.execute(params![requeue.id.as_bytes().as_slice(), rows::micros(requeue.due)]))
+            .and_then(|mut sql| sql.execute(params![requeue.id.as_bytes().as_slice(), rows::micros(requeue.due), requeue.why]))
             .map_err(engine)?;
     }
     Ok(())
@@ -193,12 +193,15 @@ impl Sqlite {
     pub async fn find_filings(&self, find: FilingSearch) -> Result<Vec<Filing>, StoreError> {
         let sql = format!(
             "{FILING} WHERE (?1 IS NULL OR practice = ?1) AND (?2 IS NULL OR state = ?2) AND (NOT ?3 OR overdue = 1)
-               AND (?4 IS NULL OR (kind = ?4 AND resource = ?5)) ORDER BY since, seq LIMIT ?6"
+               AND (?4 IS NULL OR (kind = ?4 AND resource = ?5))
+               AND (?7 IS NULL OR (since, seq) > (?7, (SELECT seq FROM filing WHERE id = ?8)))
+             ORDER BY since, seq LIMIT ?6"
         );
         self.read(move |connection| {
             let (kind, resource) = find.resource.unzip();
             let state = find.state.map(|state| state.word());
-            let values = params![find.practice, state, find.overdue, kind, resource, limit(find.count)];
+            let (since, last) = find.after.map(|(since, id)| (rows::micros(since), id.as_bytes().to_vec())).unzip();
+            let values = params![find.practice, state, find.overdue, kind, resource, limit(find.count), since, last];
             all(connection, &sql, values, read)
         })
         .await

@@ -9,6 +9,7 @@ use super::log::limit;
 use super::{Sqlite, engine};
 use crate::store::StoreError;
 use crate::store::commit::{Claimed, OutboxResult, OutboxRow, Sent};
+use crate::store::delivery::{Delivery, DeliveryState};
 use crate::store::rows;
 
 const QUEUED: i64 = 0;
@@ -98,7 +99,62 @@ fn read_claimed(row: &Row<'_>) -> Result<Claimed, StoreError> {
     })
 }
 
+const DELIVERY: &str = "SELECT seq, id, queue, episode, event, resources, at, state, due, attempts, why FROM outbox";
+
+fn read_delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
+    Ok(Delivery {
+        place: row.get::<_, i64>(0).map_err(engine)?.unsigned_abs(),
+        id: uuid(row, 1)?,
+        queue: row.get(2).map_err(engine)?,
+        episode: row.get(3).map_err(engine)?,
+        event: row.get(4).map_err(engine)?,
+        resources: rows::unpack_resources(&row.get::<_, String>(5).map_err(engine)?)?,
+        at: rows::instant(row.get(6).map_err(engine)?)?,
+        state: rows::delivery_state(row.get(7).map_err(engine)?)?,
+        due: rows::instant(row.get(8).map_err(engine)?)?,
+        attempts: row.get(9).map_err(engine)?,
+        why: row.get(10).map_err(engine)?,
+    })
+}
+
 impl Sqlite {
+    /// How many rows each queue has that are not done.
+    pub async fn undelivered(&self) -> Result<Vec<(String, DeliveryState, u64)>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT queue, state, count(*) FROM outbox WHERE state <> 1 GROUP BY queue, state
+                       ORDER BY queue, state";
+            all(connection, sql, [], |row| {
+                let state = rows::delivery_state(row.get(1).map_err(engine)?)?;
+                let count: i64 = row.get(2).map_err(engine)?;
+                Ok((row.get(0).map_err(engine)?, state, count.unsigned_abs()))
+            })
+        })
+        .await
+    }
+
+    /// Rows of one queue in one state after a place, in order.
+    pub async fn deliveries(
+        &self,
+        queue: &str,
+        state: DeliveryState,
+        after: u64,
+        count: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let queue = queue.to_owned();
+        // Written out, for the index of what is not done holds for a number that is known.
+        let state = state.number();
+        let sql = format!("{DELIVERY} WHERE queue = ?1 AND state = {state} AND seq > ?2 ORDER BY seq LIMIT ?3");
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        self.read(move |connection| all(connection, &sql, params![queue, after, limit(count)], read_delivery)).await
+    }
+
+    /// One row.
+    pub async fn delivery(&self, id: Uuid) -> Result<Option<Delivery>, StoreError> {
+        let sql = format!("{DELIVERY} WHERE id = ?1");
+        let found = self.read(move |connection| all(connection, &sql, [id.as_bytes().as_slice()], read_delivery));
+        Ok(found.await?.into_iter().next())
+    }
+
     /// Claims due rows of one queue under a lease that ends at `until`.
     pub async fn claim(
         &self,
@@ -119,11 +175,11 @@ impl Sqlite {
         self.write(move |connection| claim(connection, &queue, now, until, limit)).await
     }
 
-    /// Queues that have rows neither done nor given up: `(queue, rows, rows given up)`.
+    /// Queues that have rows that are not done: `(queue, rows to be sent, rows given up)`.
     pub async fn queues(&self) -> Result<Vec<(String, u64, u64)>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT queue, sum(state = 0), sum(state = 2) FROM outbox WHERE state <> 1
-                       GROUP BY queue HAVING sum(state = 0) > 0 ORDER BY queue";
+                       GROUP BY queue ORDER BY queue";
             all(connection, sql, [], |row| {
                 let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs).map_err(engine);
                 Ok((row.get(0).map_err(engine)?, count(1)?, count(2)?))

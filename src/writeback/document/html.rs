@@ -2,6 +2,7 @@
 //! <https://html.spec.whatwg.org/>
 
 use super::{Document, LANGUAGE};
+use crate::writeback::carried;
 
 const STYLE: &str = "body{font-family:Arial,sans-serif;line-height:1.4;max-width:42em;margin:2em}\
     h1{font-size:1.6em}h2{font-size:1.2em}dt{font-weight:bold}dd{margin:0 0 .4em 0;white-space:pre-line}\
@@ -32,15 +33,15 @@ pub fn page(document: &Document) -> Vec<u8> {
 
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in carried::lines(text).chars() {
         match character {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            '\n' => out.push('\n'),
-            other if other.is_control() => out.push(' '),
+            '\n' | '\t' => out.push(character),
+            '\0'..='\u{1f}' => out.push(' '),
             other => out.push(other),
         }
     }

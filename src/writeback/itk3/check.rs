@@ -3,6 +3,7 @@
 use super::Envelope;
 use crate::fhir::dates;
 use crate::fhir::ids::{NhsNumber, OdsCode, SNOMED, SnomedCode};
+use crate::writeback::carried;
 use crate::writeback::entry::{Coded, EntryValue, Online, Submission, Unencodable};
 
 const STATUSES: [&str; 4] = ["final", "amended", "corrected", "entered-in-error"];
@@ -36,6 +37,7 @@ pub(super) fn submission(submission: &Submission, envelope: &Envelope<'_>) -> Re
     if dates::bounds(&entry.effective).is_none() {
         return no("the entry's date is missing or no date");
     }
+    carried::check(submission)?;
     coded(&entry.code)?;
     entry.components.iter().try_for_each(|(code, digits)| coded(code).and_then(|()| number(digits)))?;
     match &entry.value {
