@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::audit::{Action, Agent, Entry, Kind, Outcome};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::Commit;
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Access, Registered, scope};
 use crate::audit::{Action, Agent, Entry, Kind, Outcome};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::{Commit, DoorKey};
 
@@ -84,8 +84,12 @@ impl OAuthError {
         Self { error: "invalid_client", description, status: 401, wait_seconds: None }
     }
 
-    const UNAVAILABLE: Self =
-        Self { error: "temporarily_unavailable", description: "the attempt could not be recorded", status: 503, wait_seconds: None };
+    const UNAVAILABLE: Self = Self {
+        error: "temporarily_unavailable",
+        description: "the attempt could not be recorded",
+        status: 503,
+        wait_seconds: None,
+    };
 
     /// Too many from that address that no known client signed.
     const fn throttled(wait_seconds: u64) -> Self {

@@ -65,7 +65,7 @@ impl Told {
 ///
 /// # Errors
 /// The answer 429, for which no entry is kept but the summed one of `access::strangers`.
-pub(super) fn stranger(gateway: &crate::referral::Gateway, address: &str, why: Option<&Rejection>) -> Result<(), Told> {
+pub(super) fn stranger(gateway: &crate::gateway::Gateway, address: &str, why: Option<&Rejection>) -> Result<(), Told> {
     // Whoever shows a token of ours that is past its time is told so, whatever others do.
     if why.is_some_and(|why| why.issues.iter().any(|issue| issue.kind == IssueType::Expired)) {
         return Ok(());
@@ -296,7 +296,7 @@ async fn audit(
 }
 
 /// Makes one audit entry durable.
-pub(super) async fn keep(gateway: &crate::referral::Gateway, entry: Entry) -> Result<(), Rejection> {
+pub(super) async fn keep(gateway: &crate::gateway::Gateway, entry: Entry) -> Result<(), Rejection> {
     gateway.store.commit(Commit { audit: vec![entry], ..Commit::default() }).await?;
     Ok(())
 }
