@@ -145,6 +145,11 @@ async fn once(gateway: &Gateway, mover: &Mover, task: &str, to: &To<'_>, why: &s
         return Err(refused("it is with that pool already", "pool").into());
     }
     let family = family::of(gateway, &standing.ids, &standing.episode).await?;
+    // The family is read later than the Task that was judged: another may have moved it in between.
+    let task = family.iter().find(|member| member.kind == "Task" && member.id == standing.ids.task);
+    if task.is_none_or(|task| task.version != standing.task_version) {
+        return Err(Fault::Race);
+    }
     let at = gateway.clock.now();
     let mut writes = Vec::new();
     for member in &family {
