@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::directory;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rehearsal::{Kept, LeftOut};
 use crate::routing::{Absence, Place, Pool, Venue, Worker};
 use crate::store::StoreError;
