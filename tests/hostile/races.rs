@@ -116,11 +116,15 @@ async fn answered_at_once(stage: &Stage) {
     assert_eq!(version(stage).await, before + 1);
 }
 
-/// The same outcome sent sixteen times under one request id.
+/// The same outcome sent sixteen times under one request id is one resource at one version, with
+/// what is worked out from it.
 async fn measures_at_once(stage: &Stage) {
     let before = stage.counts().await;
     let replies = at_once(stage, Method::POST, "/fhir/Observation", &stage.own, &stage.observation().to_string()).await;
     let after = stage.counts().await;
+    let told = replies.iter().filter(|reply| reply.status < 300).map(|reply| reply.header("location"));
+    let told: std::collections::BTreeSet<&str> = told.collect();
+    assert_eq!(told.len(), 1, "{told:?}");
     let of = |counts: &[(String, u64)]| counts.iter().find(|(kind, _)| kind == "Observation").unwrap().1;
-    assert_eq!(of(&after) - of(&before), done(&replies) as u64, "each that was told so is there, and no more");
+    assert!((1..=2).contains(&(of(&after) - of(&before))), "{before:?} {after:?}");
 }

@@ -36,7 +36,8 @@ async fn targets(stage: &Stage) -> Vec<Target> {
     };
     let (task, waiting) = (&stage.accepted.task, &stage.waiting.task);
     let moved = parameters(&[("pool", &stage.elsewhere), ("reason", "asked for")]);
-    let shown = json!({"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": stage.observation()}]});
+    let shown =
+        json!({"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": stage.observation()}]});
     let transaction = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
         {"resource": stage.observation(), "request": {"method": "POST", "url": "Observation"}}]});
     add(Method::GET, ("ServiceRequest", &stage.accepted.id, "/$route-explain"), own, &[ops, other], None);
@@ -115,7 +116,8 @@ async fn callers(tries: &mut Tries<'_>, target: &Target) {
         None => ("", Vec::new()),
     };
     let path = target.path(&target.id);
-    for (name, token) in [("no token", ""), ("a token of nobody", "Zyxwvplanted"), ("a huge token", &"a".repeat(9000))] {
+    for (name, token) in [("no token", ""), ("a token of nobody", "Zyxwvplanted"), ("a huge token", &"a".repeat(9000))]
+    {
         let reply = tries.go(name, &target.method, &path, token, body()).await;
         assert_eq!(reply.status, 401, "{path}: {name}");
     }
@@ -149,8 +151,7 @@ async fn addresses(tries: &mut Tries<'_>, target: &Target) {
 async fn bodies(tries: &mut Tries<'_>, target: &Target) {
     let Some(good) = &target.body else { return };
     for (name, media_type, bytes) in bad(good) {
-        let reply =
-            tries.go(name, &target.method, &target.path(&target.id), &target.token, (media_type, bytes)).await;
+        let reply = tries.go(name, &target.method, &target.path(&target.id), &target.token, (media_type, bytes)).await;
         let wanted: &[u16] = match name {
             "text" => &[415],
             "over the limit" => &[413],
