@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use filed::{Entries, Filed};
 use fingerpost::clock::Clock;
 use fingerpost::config::Config;
 use fingerpost::evaluation::{self, Evaluation, GroupRow, Question, Row};
@@ -39,7 +40,6 @@ use fingerpost::store::{Search, Store, Stored};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use filed::{Entries, Filed};
 use pool::House;
 use practices::Practices;
 use story::Story;

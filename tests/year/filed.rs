@@ -93,9 +93,8 @@ fn scores(measured: &Measured) -> usize {
     match measured {
         // The raw total, and the metric score made from it.
         Measured::Swemwbs(_) | Measured::SwemwbsItems(_) => 2,
-        // Never added up: an entry a question.
-        Measured::Ons4(_) => 4,
-        Measured::Phq9(..) | Measured::EqVas(_) => 1,
+        // ONS4 is never added up: one entry, with its four answers in it.
+        Measured::Ons4(_) | Measured::Phq9(..) | Measured::EqVas(_) => 1,
         // No total where an answer is missing, and so no entry.
         Measured::Ucla(answers) => usize::from(answers.len() == 3),
         Measured::NotSuitable => 0,
