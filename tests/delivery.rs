@@ -232,3 +232,51 @@ async fn stopping_lets_what_is_under_way_finish() {
     running.await.unwrap();
     assert_eq!(queue(&house, "webhook:wellness").await, (0, 0));
 }
+
+/// A person sends again what was given up: the receiver that had done it after all knows the key, and
+/// the one that had not does it now.
+#[tokio::test]
+async fn what_was_given_up_goes_again_under_its_key() {
+    use fingerpost::audit::{Action, Agent, Entry, Kind, Outcome};
+    use fingerpost::delivery::again;
+    use fingerpost::store::delivery::DeliveryState;
+    let database = wellness().await;
+    {
+        let mut faults = database.steering.faults();
+        (faults.refuse, faults.status) = (2, 410);
+    }
+    let house = house(|config| config.delivery.receivers.push(receiver("wellness", &database.hook_url))).await;
+    let _running = house.runs();
+    house.refer(1).await;
+    house.refer(2).await;
+    let given_up =
+        async || house.gateway.store.deliveries("webhook:wellness", DeliveryState::GivenUp, 0, 10).await.unwrap();
+    until("both are given up", async || given_up().await.len() == 2).await;
+    assert!(database.inbox().taken.is_empty());
+    let rows = given_up().await;
+    let entry = Entry {
+        id: uuid::Uuid::new_v4(),
+        at: house.gateway.clock.now(),
+        kind: Kind::Operation,
+        interaction: "deliveries-retry".into(),
+        action: Action::U,
+        outcome: Outcome::Success,
+        agent: Agent::gateway(&house.gateway.config.gateway.ods),
+        purpose: "HOPERAT".into(),
+        request: String::new(),
+        entities: Vec::new(),
+        patients: Vec::new(),
+        query: String::new(),
+        detail: String::new(),
+    };
+    database.steering.faults().lose_answer = 1;
+    again::one(&house.gateway, rows[0].id, "it is back", entry.clone()).await.unwrap();
+    let done = async |at: usize| house.gateway.store.delivery(rows[at].id).await.unwrap().unwrap().state;
+    until("it is done", async || done(0).await == DeliveryState::Done).await;
+    let again_done = again::one(&house.gateway, rows[0].id, "it is back", entry.clone()).await;
+    assert!(matches!(again_done, Err(again::Refusal::Cannot("done"))), "{again_done:?}");
+    assert_eq!(again::all_of(&house.gateway, "wellness", "it is back", entry).await.unwrap(), 1);
+    until("the other is done", async || done(1).await == DeliveryState::Done).await;
+    let taken: Vec<String> = database.inbox().taken.iter().map(|one| one.id.clone()).collect();
+    assert_eq!(taken, rows.iter().map(|row| row.id.to_string()).collect::<Vec<_>>());
+}

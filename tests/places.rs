@@ -17,7 +17,7 @@ mod running;
 use fingerpost::clock::Clock;
 use fingerpost::config::{Client, Role};
 use fingerpost::fhir::ids::OdsCode;
-use fingerpost::gateway;
+use fingerpost::opening;
 use jiff::SignedDuration;
 use program::fingerpost;
 use running::{Running, start_at};
@@ -164,7 +164,7 @@ fn every_shipped_place_passes_the_check() {
         let ran = fingerpost(folder.path(), &["check", "--config", "gateway.toml"], &[]).expect(0);
         assert!(ran.out.contains("ok"), "{place}: {}", ran.out);
         // The folder and what is compiled in are the same files.
-        let read = gateway::place_of_folder(&shipped(place)).unwrap();
+        let read = opening::place_of_folder(&shipped(place)).unwrap();
         let files = fingerpost::routing::PlaceFiles::shipped(place).unwrap();
         assert_eq!(read.version, fingerpost::routing::Place::load(place, &files).unwrap().version, "{place}");
     }

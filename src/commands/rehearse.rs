@@ -12,8 +12,8 @@ use super::{Failure, Options, open, out};
 use crate::audit::Action;
 use crate::config::settings::At;
 use crate::config::{Config, Fault, Loaded};
-use crate::gateway::{self, store_path};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
+use crate::opening::{self, store_path};
 use crate::rehearsal::{Plan, Report, SEED, rehearse, shown};
 use crate::routing::{Place, PlaceFiles};
 
@@ -110,14 +110,14 @@ impl Proposed {
     fn read(path: Option<&Path>) -> Result<Self, Failure> {
         let env = open::environment();
         match path {
-            Some(folder) if folder.is_dir() => Ok(Self { place: gateway::place_of_folder(folder)?, config: None }),
+            Some(folder) if folder.is_dir() => Ok(Self { place: opening::place_of_folder(folder)?, config: None }),
             file => {
                 let (loaded, mut faults) = Config::survey(file, &env);
-                faults.extend(loaded.iter().flat_map(gateway::check));
+                faults.extend(loaded.iter().flat_map(opening::check));
                 settled(faults)?;
                 let loaded = loaded.ok_or_else(|| Failure::usage("the configuration cannot be read"))?;
                 let Loaded { config, .. } = &loaded;
-                let place = gateway::place(config, &|path: &str| -> At { loaded.at(path) })?;
+                let place = opening::place(config, &|path: &str| -> At { loaded.at(path) })?;
                 Ok(Self { place, config: Some(loaded.config) })
             }
         }

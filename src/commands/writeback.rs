@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::{Failure, Options, open, out};
 use crate::audit::{Action, Outcome};
 use crate::fhir::ids::OdsCode;
-use crate::referral::{Gateway, reason};
+use crate::gateway::Gateway;
+use crate::referral::reason;
 use crate::store::filing::{Filing, FilingSearch, FilingState};
 use crate::writeback::person::{Refusal, Word, says};
 

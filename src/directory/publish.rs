@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{KINDS, everybody, is_kept, read};
 use crate::audit::{Action, Agent, Entry};
 use crate::fhir::{self, directory, version};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::routing::{Overlay, Place};
 use crate::store::commit::Commit;
 use crate::store::{Search, StoreError, Stored};

@@ -26,6 +26,7 @@ use crate::delivery;
 use crate::fhir::communication::{self, Notice, To};
 use crate::fhir::ids::stable_id;
 use crate::fhir::{task as fhir_task, version};
+use crate::gateway::Gateway;
 use crate::outcome;
 use crate::rejection::Rejection;
 use crate::store::commit::{Commit, ResourceWrite};

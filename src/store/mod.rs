@@ -316,7 +316,7 @@ impl Store {
         on!(self, engine => engine.claim(queue, now, until, limit).await)
     }
 
-    /// Queues that have rows neither done nor given up: `(queue, rows, rows given up)`.
+    /// Queues that have rows that are not done: `(queue, rows to be sent, rows given up)`.
     pub async fn queues(&self) -> Result<Vec<(String, u64, u64)>, StoreError> {
         on!(self, engine => engine.queues().await)
     }

@@ -181,7 +181,7 @@ fn hl7_holds(submission: &Submission) {
     assert_eq!(read[1][5][..2], person);
     let author = &submission.entry.author;
     let shown = if author.name.is_empty() { &author.role } else { &author.name };
-    assert_eq!(read[2][16][1], lines(shown));
+    assert_eq!(read[3][16][1], lines(shown));
     if let Some(EntryValue::Quantity { unit, .. }) = &submission.entry.value {
         assert_eq!(read[3][6][1], lines(unit));
     }

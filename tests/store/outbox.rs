@@ -140,5 +140,11 @@ pub async fn what_is_not_delivered_is_listed_and_queued_again(url: String) {
     assert!(one.why.starts_with("by a person: it is back"), "{}", one.why);
     assert_eq!(names(&events(&store, "webhook:w", 6).await), [("e2", "one")]);
     assert_eq!(store.delivery(rows[0].id).await.unwrap().unwrap().state, Done);
+    let queues = store.queues().await.unwrap();
+    assert!(queues.contains(&("webhook:v".to_owned(), 1, 0)) && queues.contains(&("webhook:w".to_owned(), 2, 2)));
+    let [last] = &*events(&store, "webhook:v", 6).await else { panic!("one") };
+    store.commit(result(last, Sent::GivenUp { why: "410".into() })).await.unwrap();
+    let queues = store.queues().await.unwrap();
+    assert!(queues.contains(&("webhook:v".to_owned(), 0, 1)), "what was given up stays in sight: {queues:?}");
     assert_eq!(store.delivery(uuid::Uuid::nil()).await.unwrap(), None);
 }

@@ -161,11 +161,10 @@ impl Postgres {
         found.iter().map(read_claimed).collect()
     }
 
-    /// Queues that have rows neither done nor given up: `(queue, rows, rows given up)`.
+    /// Queues that have rows that are not done: `(queue, rows to be sent, rows given up)`.
     pub async fn queues(&self) -> Result<Vec<(String, u64, u64)>, StoreError> {
         let sql = "SELECT queue, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 2)
-                   FROM outbox WHERE state <> 1 GROUP BY queue
-                   HAVING count(*) FILTER (WHERE state = 0) > 0 ORDER BY queue";
+                   FROM outbox WHERE state <> 1 GROUP BY queue ORDER BY queue";
         let count = |row: &Row, column| row.try_get::<_, i64>(column).map(i64::unsigned_abs).map_err(engine);
         let found = self.rows(sql, &[]).await?;
         found.iter().map(|row| Ok((row.try_get(0).map_err(engine)?, count(row, 1)?, count(row, 2)?))).collect()

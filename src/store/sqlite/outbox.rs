@@ -175,11 +175,11 @@ impl Sqlite {
         self.write(move |connection| claim(connection, &queue, now, until, limit)).await
     }
 
-    /// Queues that have rows neither done nor given up: `(queue, rows, rows given up)`.
+    /// Queues that have rows that are not done: `(queue, rows to be sent, rows given up)`.
     pub async fn queues(&self) -> Result<Vec<(String, u64, u64)>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT queue, sum(state = 0), sum(state = 2) FROM outbox WHERE state <> 1
-                       GROUP BY queue HAVING sum(state = 0) > 0 ORDER BY queue";
+                       GROUP BY queue ORDER BY queue";
             all(connection, sql, [], |row| {
                 let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs).map_err(engine);
                 Ok((row.get(0).map_err(engine)?, count(1)?, count(2)?))

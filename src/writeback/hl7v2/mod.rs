@@ -35,7 +35,6 @@ pub fn result(submission: &Submission) -> Result<Encoded, Unencodable> {
     let mut out = header(submission, "ORU^R01^ORU_R01", &id);
     out.push_str(&person(submission));
     let observed = moment(&entry.effective);
-    let by = author(submission);
     out.push_str(&segment(
         "OBR",
         &[
@@ -43,7 +42,6 @@ pub fn result(submission: &Submission) -> Result<Encoded, Unencodable> {
             (3, field(&[&filler(&entry.id), APPLICATION])),
             (4, coded(&entry.code)),
             (7, observed.clone()),
-            (16, by.clone()),
             (22, stamp(submission.recorded)),
             (25, status(&entry.status).into()),
         ],
@@ -55,7 +53,8 @@ pub fn result(submission: &Submission) -> Result<Encoded, Unencodable> {
         None if entry.components.is_empty() => ("CE", coded(&entry.code), String::new()),
         None => ("TX", er7::component(&entry.code.display), String::new()),
     };
-    out.push_str(&observation(1, kind, &entry.code, value, unit, status(&entry.status), &observed));
+    let line = Line { status: status(&entry.status), observed: &observed, by: &author(submission) };
+    out.push_str(&line.observation(1, kind, &entry.code, value, unit));
     let said = [wording::narrative(submission).to_owned(), wording::byline(&entry.author)];
     let notes = said.into_iter().chain([wording::reference(submission.key)]).filter(|note| !note.is_empty());
     for (at, note) in notes.enumerate() {
@@ -63,7 +62,7 @@ pub fn result(submission: &Submission) -> Result<Encoded, Unencodable> {
     }
     for (at, (code, digits)) in entry.components.iter().enumerate() {
         let unit = field(&["{score}", "score", "UCUM"]);
-        out.push_str(&observation(at + 2, "NM", code, number(digits)?, unit, status(&entry.status), &observed));
+        out.push_str(&line.observation(at + 2, "NM", code, number(digits)?, unit));
     }
     Ok(encoded(out, id))
 }
@@ -101,8 +100,8 @@ pub fn letter(submission: &Submission) -> Result<Encoded, Unencodable> {
     let pdf = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, document::pdf::file(&document));
     let value = format!("{}^application^pdf^Base64^{pdf}", APPLICATION);
     let at = document_lines(&document).len() + 1;
-    let status = status(&submission.entry.status);
-    out.push_str(&observation(at, "ED", &document_code(), value, String::new(), status, ""));
+    let line = Line { status: status(&submission.entry.status), observed: "", by: "" };
+    out.push_str(&line.observation(at, "ED", &document_code(), value, String::new()));
     Ok(encoded(out, id))
 }
 
@@ -126,9 +125,8 @@ fn check(submission: &Submission) -> Result<(), Unencodable> {
 fn words(submission: &Submission, document: &document::Document) -> String {
     let lines = document_lines(document);
     let segments = lines.iter().enumerate().map(|(at, line)| {
-        let value = er7::component(line);
-        let status = status(&submission.entry.status);
-        observation(at + 1, "TX", &document_code(), value, String::new(), status, "")
+        let of = Line { status: status(&submission.entry.status), observed: "", by: "" };
+        of.observation(at + 1, "TX", &document_code(), er7::component(line), String::new())
     });
     segments.collect()
 }
@@ -200,27 +198,30 @@ fn author(submission: &Submission) -> String {
     field(&["", shown])
 }
 
-fn observation(
-    at: usize,
-    kind: &str,
-    code: &Coded,
-    value: String,
-    unit: String,
-    status: &str,
-    observed: &str,
-) -> String {
-    segment(
-        "OBX",
-        &[
-            (1, at.to_string()),
-            (2, kind.into()),
-            (3, coded(code)),
-            (5, value),
-            (6, unit),
-            (11, status.into()),
-            (14, observed.into()),
-        ],
-    )
+/// What every OBX of a message says alike; empty fields are left out.
+struct Line<'a> {
+    status: &'static str,
+    observed: &'a str,
+    /// OBX-16, the responsible observer: not OBR-16, which is whoever ordered.
+    by: &'a str,
+}
+
+impl Line<'_> {
+    fn observation(&self, at: usize, kind: &str, code: &Coded, value: String, unit: String) -> String {
+        segment(
+            "OBX",
+            &[
+                (1, at.to_string()),
+                (2, kind.into()),
+                (3, coded(code)),
+                (5, value),
+                (6, unit),
+                (11, self.status.into()),
+                (14, self.observed.into()),
+                (16, self.by.into()),
+            ],
+        )
+    }
 }
 
 /// A code with its term: `SCT` for SNOMED CT, `L` for any other system.
