@@ -8,8 +8,8 @@ mod referrals;
 
 use fingerpost::config::Config;
 use fingerpost::directory;
+use fingerpost::gateway::Gateway;
 use fingerpost::outcome::{Write, remarks};
-use fingerpost::referral::Gateway;
 use fingerpost::rejection::Rejection;
 use fingerpost::store::Stored;
 use pool::{House, Referred, caller, house, receiver};

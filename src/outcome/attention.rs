@@ -22,7 +22,7 @@ use crate::delivery;
 use crate::fhir::communication::{self, Notice, To};
 use crate::fhir::ids::stable_id;
 use crate::fhir::{self, each, split_reference, version};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::Rejection;
 use crate::store::countdown::{self, Countdown, Step};
 use crate::store::{StoreError, param};

@@ -15,13 +15,14 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::check::refused;
-use super::journey::Journey;
+use super::journey::{Journey, parsed};
 use crate::fhir::directory::{WORKER, role_id};
-use crate::fhir::split_reference;
+use crate::fhir::ids::stable_id;
 use crate::fhir::task::POOL;
-use crate::referral::{Gateway, explain};
+use crate::fhir::{provenance, split_reference};
+use crate::gateway::Gateway;
 use crate::rejection::Rejection;
-use crate::routing::Place;
+use crate::routing::{Decision, Place, Sex};
 
 /// What is told of a link worker who is away.
 const AWAY: &str = "the link worker is away today; they have the person all the same";
@@ -89,12 +90,19 @@ async fn suits(gateway: &Gateway, place: &Place, journey: &Journey, worker: &str
     let Some((row, _)) = place.crew(pool, on).find(|(row, _)| row.id == worker) else {
         return Err(wrong("Task.owner", "the link worker does not work for the Task's pool on this day"));
     };
-    let (explained, _) = explain::explain(gateway, &journey.episode.id).await?.unzip();
-    let asked = explained.and_then(|explained| explained.decision).and_then(|decision| decision.input.worker_sex);
+    let asked = sex_asked(gateway, &journey.episode.id).await?;
     if asked.is_some() && row.sex != asked {
         return Err(wrong("Task.owner", "this link worker is not of the sex that the person asked for"));
     }
     Ok(())
+}
+
+/// The sex of link worker that the person asked for, by the decision in force.
+async fn sex_asked(gateway: &Gateway, referral: &str) -> Result<Option<Sex>, Rejection> {
+    let id = stable_id(&["Provenance", referral]).to_string();
+    let Some(stored) = gateway.store.read("Provenance", &id).await? else { return Ok(None) };
+    let decision = provenance::route(&parsed(&stored)?).and_then(|text| serde_json::from_str::<Decision>(text).ok());
+    Ok(decision.and_then(|decision| decision.input.worker_sex))
 }
 
 /// What is told of a Task whose link worker is away; nothing where all is well.

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Gateway;
 use crate::audit::{self, Action, Agent, Entry, Kind};
 use crate::delivery;
 use crate::fhir::communication::{self, Notice, To};
 use crate::fhir::ids::stable_id;
 use crate::fhir::{each, split_reference, version};
+use crate::gateway::Gateway;
 use crate::outcome::attention;
 use crate::store::commit::Commit;
 use crate::store::countdown::{Change, Countdown, Step};

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::attention;
 use super::commit::Ids;
-use super::{Gateway, attention};
 use crate::access::Caller;
 use crate::audit::{self, Action, Agent, Entry, Kind};
 use crate::config::Role;
