@@ -13,9 +13,9 @@ const T_SMALL: [i128; 30] = [
     12_706, 4_303, 3_182, 2_776, 2_571, 2_447, 2_365, 2_306, 2_262, 2_228, 2_201, 2_179, 2_160, 2_145, 2_131, 2_120,
     2_110, 2_101, 2_093, 2_086, 2_080, 2_074, 2_069, 2_064, 2_060, 2_056, 2_052, 2_048, 2_045, 2_042,
 ];
-/// What t is in millionths beyond the table: `Z + A/df + B/df²`, Cornish and Fisher's expansion about
+/// What t is in millionths beyond the table: `Z + A/df + B/df² + C/df³`, Cornish and Fisher's expansion about
 /// the normal quantile, right to a thousandth from 31 on.
-const BEYOND: (i128, i128, i128) = (1_959_964, 2_372_271, 2_822_500);
+const BEYOND: [i128; 4] = [1_959_964, 2_372_271, 2_822_500, 2_555_800];
 
 /// The interval's ends, two decimal places; `None` for fewer than two numbers.
 pub fn of_mean(numbers: &[Number]) -> Option<[String; 2]> {
@@ -33,8 +33,8 @@ pub fn of_mean(numbers: &[Number]) -> Option<[String; 2]> {
 
 fn t_millionths(freedom: i128) -> i128 {
     let small = usize::try_from(freedom - 1).ok().and_then(|at| T_SMALL.get(at));
-    let (normal, first, second) = BEYOND;
-    small.map_or_else(|| normal + first / freedom + second / (freedom * freedom), |thousandths| thousandths * 1000)
+    let beyond = || (0..).zip(BEYOND).map(|(power, of)| of / freedom.pow(power)).sum();
+    small.map_or_else(beyond, |thousandths| thousandths * 1000)
 }
 
 /// Millionths to two decimal places, half away from zero.
