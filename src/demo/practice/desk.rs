@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::{Record, Shared};
 use crate::demo::peer::{Next, Steering};
-use crate::fhir::each;
 use crate::fhir::ids::NHS_NUMBER;
 
 /// Who takes requests.
@@ -45,12 +44,10 @@ pub async fn search(State(desk): State<Desk>, Query(query): Query<Vec<(String, S
     };
     let wanted = query.iter().find(|(name, _)| name == "identifier").map_or("|", |(_, value)| value.as_str());
     let (system, value) = wanted.split_once('|').unwrap_or(("", wanted));
-    let has = |entry: &&Value| {
-        let mut identifiers = each(&entry["identifier"]);
-        identifiers.any(|one| one["system"].as_str() == Some(system) && one["value"].as_str() == Some(value))
+    let found: Vec<Value> = {
+        let record = &mut *desk.shared.record();
+        record.find(system, value).into_iter().map(|at| json!({"resource": record.entries[at]})).collect()
     };
-    let found: Vec<Value> =
-        desk.shared.record().entries.iter().filter(has).map(|entry| json!({"resource": entry})).collect();
     let bundle = json!({"resourceType": "Bundle", "type": "searchset", "total": found.len(), "entry": found});
     let answer = ([("content-type", "application/fhir+json")], bundle.to_string()).into_response();
     desk.searches.answer(lost, answer).await
@@ -91,10 +88,12 @@ fn keep(shared: &Shared, key: Option<&str>, entry: Value, updates: bool) -> Resp
 }
 
 fn put(record: &mut Record, key: &str, entry: Value, updates: bool, forgetful: bool) -> Response {
-    let known = record.entries.iter().position(|known| known["identifier"][0] == entry["identifier"][0]);
+    let own = &entry["identifier"][0];
+    let (system, value) = (own["system"].as_str().unwrap_or(""), own["value"].as_str().unwrap_or(""));
+    let known = record.find(system, value).into_iter().find(|at| record.entries[*at]["identifier"][0] == *own);
     let (status, at) = match known {
         Some(at) if updates => {
-            record.entries[at] = entry;
+            record.replace(at, entry);
             (StatusCode::OK, at)
         }
         Some(at) if !forgetful => (StatusCode::OK, at),

@@ -14,6 +14,7 @@ use axum::routing::post;
 use serde_json::Value;
 
 use super::peer::{Peer, Steering};
+use crate::fhir::each;
 
 /// What a practice system holds.
 #[derive(Debug, Default)]
@@ -30,6 +31,30 @@ pub struct Record {
     keys: HashMap<String, usize>,
     /// ITK3 messages seen, by id.
     messages: Vec<String>,
+    /// `(system, value)` of the identifiers of the first `indexed` entries, and where those stand.
+    identifiers: HashMap<(String, String), Vec<usize>>,
+    indexed: usize,
+}
+
+impl Record {
+    /// Where the entries stand that have this identifier, in order.
+    fn find(&mut self, system: &str, value: &str) -> Vec<usize> {
+        for (at, entry) in self.entries.iter().enumerate().skip(self.indexed) {
+            for one in each(&entry["identifier"]) {
+                let text = |name: &str| one[name].as_str().unwrap_or("").to_owned();
+                self.identifiers.entry((text("system"), text("value"))).or_default().push(at);
+            }
+        }
+        self.indexed = self.entries.len();
+        self.identifiers.get(&(system.to_owned(), value.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// Puts another entry in the place of one.
+    fn replace(&mut self, at: usize, entry: Value) {
+        self.entries[at] = entry;
+        self.identifiers.clear();
+        self.indexed = 0;
+    }
 }
 
 /// How a practice system differs from a good one.
