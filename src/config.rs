@@ -258,6 +258,7 @@ mod sections {
     #[serde(deny_unknown_fields)]
     pub struct Outcome {
         pub share: String,
+        pub attention_hours: u32,
     }
 
     #[derive(Debug, Clone, Deserialize)]

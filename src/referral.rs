@@ -13,6 +13,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+mod attention;
 mod cancel;
 pub mod clocks;
 mod commit;

@@ -36,15 +36,20 @@ pub fn same_type(resource: &fhir::Resource, kind: &str) -> Result<(), Rejection>
     Err(Rejection::bad_request(IssueType::Invalid, words).at("resourceType"))
 }
 
-/// What a write is answered with, by `Prefer`. Its audit entry was committed with it.
+/// What a write is answered with, by `Prefer`. What the writer should know beside is in the
+/// OperationOutcome where that is preferred, and in a header `Warning` always.
+/// Its audit entry was committed with it.
 pub fn written(exchange: &Exchange, stored: &Stored, status: u16) -> Answer {
+    let remarks = outcome::remarks(&exchange.gateway, stored);
     let answer = if exchange.prefers("return=minimal") {
         Answer::empty(status, Record::kept())
     } else if exchange.prefers("return=OperationOutcome") {
-        Answer::resource(&fhir::outcome::information("it is recorded"), Record::kept()).status(status)
+        let told = fhir::outcome::recorded("it is recorded", &remarks);
+        Answer::resource(&told, Record::kept()).status(status)
     } else {
         Answer::json(stored.body.clone(), Record::kept()).status(status)
     };
     let at = format!("{}/{}/{}/_history/{}", exchange.base, stored.kind, stored.id, stored.version);
-    answer.header(header::LOCATION, &at).version(stored)
+    let answer = answer.header(header::LOCATION, &at).version(stored);
+    remarks.iter().fold(answer, |answer, words| answer.header(header::WARNING, &format!("299 fingerpost \"{words}\"")))
 }

@@ -176,9 +176,20 @@ fn set(exchange: &mut Exchange, name: HeaderName, value: Option<&str>) {
     }
 }
 
+/// The words of a header `Warning`.
+fn warning((_, value): &(HeaderName, HeaderValue)) -> Option<String> {
+    let words = value.to_str().ok()?.split('"').nth(1)?;
+    Some(words.to_owned())
+}
+
 fn of(told: &Told) -> Value {
     let status = axum::http::StatusCode::from_u16(told.status).map_or_else(|_| "500".into(), |s| s.to_string());
     let mut response = json!({"status": status});
+    let warned: Vec<String> =
+        told.headers.iter().filter(|(name, _)| *name == header::WARNING).filter_map(warning).collect();
+    if !warned.is_empty() {
+        response["outcome"] = outcome::remarks("warning", &warned);
+    }
     for (name, value) in &told.headers {
         let value = value.to_str().unwrap_or("");
         if *name == header::LOCATION {

@@ -67,6 +67,7 @@ pub const KEYS: &[Key] = &[
     needed("delivery.receivers[].secret_file", PathNamed),
     needed("delivery.receivers[].events", WordsOf(EVENTS)),
     key("outcome.share", OneOf(&["all", "codes", "nothing"])),
+    key("outcome.attention_hours", Whole(1, 80)),
     key("writeback.infrastructure_hours", Whole(1, 8760)),
     key("writeback.business_hours", Whole(1, 8760)),
     key("writeback.practice_days", Whole(1, 365)),

@@ -65,7 +65,7 @@ fn change(row: &mut ChangeRow, below: u64) {
     single(&mut row.lost, below);
     single(&mut row.waiting, below);
     if row.paired.is_some_and(|paired| (1..below).contains(&paired)) {
-        (row.paired, row.mean) = (None, None);
+        (row.paired, row.mean, row.interval) = (None, None, None);
         (row.improved, row.same, row.worse) = (None, None, None);
         return;
     }

@@ -109,6 +109,8 @@ pub struct ChangeRow {
     /// See [`Change`].
     pub mean: Option<String>,
     /// See [`Change`].
+    pub interval: Option<[String; 2]>,
+    /// See [`Change`].
     pub better: &'static str,
     /// See [`Change`].
     pub improved: Count,
@@ -283,6 +285,7 @@ impl ChangeRow {
             lost: Some(change.lost),
             waiting: Some(change.waiting),
             mean: change.mean,
+            interval: change.interval,
             better: change.better,
             improved: Some(change.improved),
             same: Some(change.same),

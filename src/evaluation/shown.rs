@@ -103,11 +103,17 @@ impl Evaluation {
             let stated = row.better != "unstated";
             let (up, down) = if stated { ("improved", "worse") } else { ("rose", "fell") };
             let mean = if row.paired.is_none() { HIDDEN.to_owned() } else { row.mean.clone().unwrap_or_default() };
+            let interval = match (&row.paired, &row.interval) {
+                (None, _) => HIDDEN.to_owned(),
+                (_, Some([low, high])) => format!("{low} to {high}"),
+                (_, None) => String::new(),
+            };
             for (figure, value) in [
                 ("people paired", shown(row.paired)),
                 ("lost to follow-up", shown(row.lost)),
                 ("not yet followed up", shown(row.waiting)),
                 ("mean change", mean),
+                ("95 % interval of the mean change", interval),
                 (up, shown(row.improved)),
                 ("same", shown(row.same)),
                 (down, shown(row.worse)),

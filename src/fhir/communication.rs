@@ -31,7 +31,7 @@ pub enum To<'a> {
 pub struct Notice<'a> {
     /// The Communication's logical id.
     pub id: &'a str,
-    /// `reminder`, `escalation`, `returned`, `duplicate`.
+    /// `reminder`, `escalation`, `returned`, `duplicate`, `attention`, `attention-escalation`.
     pub kind: &'a str,
     /// The ServiceRequest's logical id.
     pub referral: &'a str,
@@ -70,6 +70,13 @@ pub fn notice(notice: Notice<'_>) -> Value {
         "sender": {"type": "Organization", "identifier": {"system": ODS, "value": notice.sender}},
         "payload": [{"contentString": notice.words}],
     })
+}
+
+/// A notice that somebody must see at once.
+pub fn urgent(of: Notice<'_>) -> Value {
+    let mut made = notice(of);
+    made["priority"] = json!("urgent");
+    made
 }
 
 #[cfg(test)]

@@ -67,6 +67,16 @@ pub fn moved(mut episode: Value, status: &str, at: &str) -> Value {
     episode
 }
 
+/// Says which link worker has the person, by a reference to their role; `None`: nobody.
+pub fn cared_for(mut episode: Value, role: Option<&str>) -> Value {
+    match (role, episode.as_object_mut()) {
+        (Some(role), _) => episode["careManager"] = json!({"reference": role}),
+        (None, Some(members)) => drop(members.shift_remove("careManager")),
+        (None, None) => {}
+    }
+    episode
+}
+
 /// Says how far the episode has come, and how often the person was met or tried.
 pub fn counted(mut episode: Value, stage: &str, met: u64, attempted: u64) -> Value {
     let contacts =

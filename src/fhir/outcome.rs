@@ -39,6 +39,17 @@ pub fn information(diagnostics: &str) -> Value {
     remarks("information", &[diagnostics.to_owned()])
 }
 
+/// An OperationOutcome that says that something was done, and warns of what its sender should know.
+pub fn recorded(diagnostics: &str, warnings: &[String]) -> Value {
+    let mut outcome = information(diagnostics);
+    let warned = remarks("warning", warnings);
+    if let (Some(issues), Some(more)) = (outcome["issue"].as_array_mut(), warned["issue"].as_array()) {
+        // What needs somebody is read first.
+        issues.splice(0..0, more.iter().cloned());
+    }
+    outcome
+}
+
 /// An OperationOutcome of remarks that stop nothing: `information` or `warning`.
 pub fn remarks(severity: &str, diagnostics: &[String]) -> Value {
     let issues: Vec<Value> = diagnostics

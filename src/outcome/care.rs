@@ -32,12 +32,18 @@ pub async fn next(gateway: &Gateway, change: &Change<'_>, items: &[Item]) -> Res
         }
     };
     let word = stage(state).unwrap_or_else(|| said::stage(&before)).to_owned();
-    let moved = said::moved(before.clone(), status, &now);
+    let moved = said::cared_for(said::moved(before.clone(), status, &now), manager(journey, items));
     if at > 0 && moved == before && word == said::stage(&before) {
         return Ok(None);
     }
     let (met, attempted) = counts(gateway, journey, items.first().map(|item| &item.resource)).await?;
     Ok(Some(Item { resource: said::counted(moved, &word, met, attempted), version: at + 1, files: None }))
+}
+
+/// The link worker who has the person, by the Task: a reference to their role.
+fn manager<'a>(journey: &'a Journey, items: &'a [Item]) -> Option<&'a str> {
+    let task = items.iter().map(|item| &item.resource).find(|resource| fhir::kind(resource) == "Task");
+    task.unwrap_or(&journey.task)["owner"]["reference"].as_str()
 }
 
 /// The episode's status by the Task's; `None` where there is no episode.

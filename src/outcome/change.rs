@@ -34,6 +34,11 @@ pub struct Change<'a> {
     ledger: Option<LedgerRow>,
     episode: Option<Episode>,
     ends_as: Option<LedgerState>,
+    /// Who has the person from now on; empty: nobody of the pool yet.
+    worker: Option<String>,
+    alerts: Vec<ResourceWrite>,
+    told: Vec<OutboxRow>,
+    clocks: Vec<countdown::Change>,
 }
 
 /// One resource version.
@@ -47,7 +52,19 @@ pub(super) struct Item {
 impl<'a> Change<'a> {
     /// Nothing yet.
     pub fn new(journey: &'a Journey, at: Timestamp) -> Self {
-        Self { journey, at, items: Vec::new(), event: None, ledger: None, episode: None, ends_as: None }
+        Self {
+            journey,
+            at,
+            items: Vec::new(),
+            event: None,
+            ledger: None,
+            episode: None,
+            ends_as: None,
+            worker: None,
+            alerts: Vec::new(),
+            told: Vec::new(),
+            clocks: Vec::new(),
+        }
     }
 
     /// Says what happens to the episode by it. A measure need not: that is seen.
@@ -82,6 +99,24 @@ impl<'a> Change<'a> {
         }
         self.file(event, resource, before + 1);
         Ok(true)
+    }
+
+    /// Says which link worker has the person.
+    pub fn assign(&mut self, worker: String) {
+        self.worker = Some(worker);
+    }
+
+    /// Adds the gateway's own notices, who is told of them, and the clock that runs until somebody
+    /// answers. They are neither filed nor part of the answer.
+    pub fn alert(&mut self, notices: Vec<ResourceWrite>, told: Vec<OutboxRow>, clock: countdown::Change) {
+        self.alerts.extend(notices);
+        self.told.extend(told);
+        self.clocks.push(clock);
+    }
+
+    /// Stops such a clock.
+    pub fn stop_clock(&mut self, stop: countdown::Change) {
+        self.clocks.push(stop);
     }
 
     /// The pool's work is over: the episode ends and the ledger waits for the practice's system.
@@ -138,12 +173,15 @@ impl<'a> Change<'a> {
         let mut outbox = self.deliveries(gateway, &writes);
         let filings = filed.iter().filter_map(Filing::queued).collect();
         outbox.extend(filed);
+        outbox.append(&mut self.told);
+        let clocks: Vec<_> = contact.into_iter().chain(std::mem::take(&mut self.clocks)).collect();
+        writes.append(&mut self.alerts);
         let commit = Commit {
             audit: vec![self.entry(caller, write, &writes)],
-            countdowns: contact.into_iter().collect(),
+            countdowns: clocks,
             writes: writes.into_iter().chain(write.also.iter().cloned()).collect(),
+            episodes: self.episode().into_iter().collect(),
             ledger: self.ledger.into_iter().collect(),
-            episodes: self.episode.into_iter().collect(),
             outbox,
             filings,
             ..Commit::default()
@@ -182,6 +220,13 @@ impl<'a> Change<'a> {
     pub(super) fn happened(&self, writes: &[Item]) -> Option<Event> {
         let measure = |item: &Item| matches!(fhir::kind(&item.resource), "QuestionnaireResponse" | "Observation");
         self.event.or_else(|| writes.first().is_some_and(measure).then_some(Event::Assess))
+    }
+
+    /// The episode, where it is ended, reopened or another link worker's.
+    fn episode(&self) -> Option<Episode> {
+        let Some(worker) = &self.worker else { return self.episode.clone() };
+        let episode = self.episode.as_ref().unwrap_or(&self.journey.episode);
+        Some(Episode { worker: worker.clone(), ..episode.clone() })
     }
 
     fn row(&self, event: &str, write: &ResourceWrite) -> OutboxRow {
@@ -233,7 +278,11 @@ impl<'a> Change<'a> {
             entities: writes.iter().map(|w| format!("{}/{}/_history/{}", w.kind, w.id, w.version)).collect(),
             patients: vec![self.journey.patient().to_owned()],
             query: String::new(),
-            detail: String::new(),
+            detail: match self.worker.as_deref() {
+                None => String::new(),
+                Some("") => "nobody of the pool has the person".to_owned(),
+                Some(worker) => format!("link worker {worker} has the person"),
+            },
         }
     }
 }

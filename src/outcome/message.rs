@@ -1,6 +1,8 @@
 //! What was said or written to the person or the referrer: a Communication.
 //! <https://hl7.org/fhir/R4/communication.html>
 //!
+//! One that is `inResponseTo` an alert says that somebody looks (`attention`).
+//!
 //! Kept, and delivered to those who subscribed; it is not sent from here, and nothing of it is
 //! filed in the GP record but a restricted note. An organisation that is written to by its ODS
 //! code is the referral's practice or the pool's own: another would learn of somebody who is not
@@ -8,6 +10,7 @@
 
 use serde_json::{Value, json};
 
+use super::attention;
 use super::change::Change;
 use super::episode::Event;
 use super::journey::Journey;
@@ -45,6 +48,7 @@ pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
     let mut change = Change::new(&journey, now);
     change.step(Some(Event::Write));
     change.add(message, version);
+    attention::answered(gateway, &mut change, sent).await?;
     change.commit(gateway, caller, &write).await
 }
 

@@ -7,6 +7,7 @@
 //! `names` keep out of it what must not be there, `preview` shows it first. Everything that one
 //! outcome changes is one commit.
 
+pub mod attention;
 mod author;
 mod care;
 mod change;
@@ -16,6 +17,7 @@ mod context;
 pub mod entries;
 pub mod episode;
 mod filing;
+mod interval;
 mod journey;
 mod kept;
 pub mod measure;
@@ -34,6 +36,7 @@ mod table;
 mod task;
 mod template;
 mod terms;
+mod worker;
 
 pub use contact::{Came, came};
 pub use preview::{preview, reads};
@@ -78,6 +81,17 @@ pub const KINDS: [&str; 8] = [
     "ServiceRequest",
     "Communication",
 ];
+
+/// What is told to whoever wrote a resource, beside that it is kept: in words, without what it says.
+pub fn remarks(gateway: &Gateway, stored: &Stored) -> Vec<String> {
+    let Ok(resource) = serde_json::from_slice::<Value>(&stored.body) else { return Vec::new() };
+    let on = gateway.clock.now().to_zoned(crate::clock::london()).date();
+    match stored.kind.as_str() {
+        "Task" => worker::remark(gateway, &resource, on).into_iter().collect(),
+        "QuestionnaireResponse" | "Observation" => attention::remark(&resource).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
 
 /// Times that an outcome is recorded again because another one moved the episode meanwhile.
 const RACES_MAX: usize = 5;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::interval;
 use super::measure::{Better, Measures, Number, Part, Scale};
 
 /// One score of one person.
@@ -45,6 +46,8 @@ pub struct Change {
     pub waiting: u64,
     /// Mean of last minus first, two decimal places; `None` without pairs.
     pub mean: Option<String>,
+    /// The ends of the mean's 95 % interval, two decimal places; `None` for fewer than two pairs.
+    pub interval: Option<[String; 2]>,
     /// `higher`, `lower` or `unstated`: which way is better.
     pub better: &'static str,
     /// People whose score got better (rose, where the direction is not confirmed).
@@ -84,6 +87,7 @@ fn change(scale: &Scale, version: &str, people: BTreeMap<&str, Vec<&Score>>) -> 
         lost: 0,
         waiting: 0,
         mean: None,
+        interval: None,
         better,
         improved: 0,
         same: 0,
@@ -109,6 +113,7 @@ fn change(scale: &Scale, version: &str, people: BTreeMap<&str, Vec<&Score>>) -> 
     }
     change.paired = differences.len() as u64;
     change.mean = Number::mean(&differences).map(Number::two_places);
+    change.interval = interval::of_mean(&differences);
     change
 }
 
@@ -148,6 +153,7 @@ mod tests {
         assert_eq!((change.paired, change.lost, change.waiting), (2, 1, 1));
         assert_eq!((change.improved, change.same, change.worse), (1, 0, 1), "lower is better");
         assert_eq!(change.mean.as_deref(), Some("-2.00"));
+        assert_eq!(change.interval, Some(["-52.82".to_owned(), "48.82".to_owned()]));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use serde_json::{Value, json};
 
+use super::attention;
 use super::change::Change;
 use super::context::{self, Context};
 use super::journey::{Journey, parsed};
@@ -56,6 +57,8 @@ pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
             change.add(made, before.map_or(0, |stored| stored.version) + 1);
         }
     }
+    let stored = response(&journey, sent, &id);
+    attention::tell(gateway, &mut change, &stored).await?;
     change.commit(gateway, caller, &write).await
 }
 
@@ -93,6 +96,11 @@ fn instrument(response: &Value) -> Result<&'static Scale, Rejection> {
         return Err(Rejection::unprocessable(IssueType::Required, words).at("QuestionnaireResponse.questionnaire"));
     }
     Ok(scale)
+}
+
+/// The link id and number of every item that was answered with one, in order.
+pub fn numbered(response: &Value) -> Vec<(String, Number)> {
+    answers(response).into_iter().filter_map(|answer| Some((answer.link, answer.number?))).collect()
 }
 
 /// One answered item.

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::attention;
 use super::change::Change;
 use super::context::{self, Context};
 use super::journey::{Journey, parsed};
@@ -41,6 +42,7 @@ pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
     }
     let context = Context::of(gateway, &journey, &write.resource, taken.scale(), &id, answered_by).await?;
     let resource = whole(&journey, &write.resource, &id, &taken, &context);
+    let told = resource.clone();
     let mut change = Change::new(&journey, now);
     let from = ("Observation", id.as_str());
     match &taken {
@@ -59,6 +61,7 @@ pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
         Taken::Items(..) => change.file(EVENT, resource, version),
         Taken::Absent(..) => change.add(resource, version),
     }
+    attention::tell(gateway, &mut change, &told).await?;
     change.commit(gateway, caller, &write).await
 }
 

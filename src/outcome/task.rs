@@ -1,6 +1,6 @@
 //! A pool's update of its own Task: accept, decline, carry on, close, reopen.
 //!
-//! Closing says why (`reason`); reopening says why in `statusReason` and goes on in the same
+//! `owner` says which link worker has the person (`worker`). Closing says why (`reason`); reopening says why in `statusReason` and goes on in the same
 //! episode, so that nothing national is coded twice and a second closure is a new version of the
 //! same entry. Of a Task's extensions a pool may change those of [`OURS`]; a summary is for the
 //! entry that it comes with and is not kept on the Task.
@@ -13,7 +13,7 @@ use super::journey::Journey;
 use super::reason::{self, CLOSURE_REASON, Reason};
 use super::share::Share;
 use super::state::{self, Step};
-use super::{Write, care, check, terms};
+use super::{Write, care, check, terms, worker};
 use crate::access::Caller;
 use crate::clock::instant;
 use crate::fhir::episode::{RESTRICTED, SHARE, SUMMARY, THIRD_PARTY, UNMET_NEED};
@@ -25,7 +25,7 @@ use crate::store::Stored;
 use crate::store::commit::LedgerState;
 
 /// What a pool may change. All else is the referral's identity and stays as it is.
-const CHANGEABLE: [&str; 11] = [
+const CHANGEABLE: [&str; 12] = [
     "resourceType",
     "id",
     "meta",
@@ -37,6 +37,7 @@ const CHANGEABLE: [&str; 11] = [
     "executionPeriod",
     "lastModified",
     "note",
+    "owner",
 ];
 /// Extensions that a pool may add, change and take away.
 const OURS: [&str; 5] = [SHARE, RESTRICTED, THIRD_PARTY, SUMMARY, UNMET_NEED];
@@ -53,7 +54,12 @@ pub async fn update(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
     let to = write.resource["status"].as_str().unwrap_or("");
     let step = state::step(journey.status(), to).map_err(|why| refused(why, "Task.status"))?;
     let at = gateway.clock.now();
-    let task = next(&journey.task, &write.resource, step, &instant(at))?;
+    let on = at.to_zoned(crate::clock::london()).date();
+    let named = worker::named(gateway, &journey, &write.resource, on).await?;
+    let mut task = next(&journey.task, &write.resource, step, &instant(at))?;
+    if let Some(named) = &named {
+        task["owner"] = named.owner.clone();
+    }
     // A choice counts from the Task that brings it.
     journey.share = Share::of(&task, journey.share_of_place)?;
     let event = step.event(state::is_decline(state::itk_code(&task)));
@@ -61,6 +67,9 @@ pub async fn update(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
     let mut change = Change::new(&journey, at);
     change.step(event);
     change.add(task.clone(), journey.task_version + 1);
+    if let Some(named) = named {
+        change.assign(named.worker);
+    }
     let told = Told { sent: &write.resource, task: &task, now: &instant(at) };
     match step {
         Step::Stay | Step::Receive | Step::Carry => {}

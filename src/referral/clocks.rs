@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::attention;
 use super::commit::Ids;
 use crate::access::Caller;
 use crate::audit::{self, Action, Agent, Entry, Kind};
@@ -106,6 +107,13 @@ struct Due {
 
 /// Makes one step; false when somebody else made it, or there is nothing to do any more.
 async fn fire(gateway: &Gateway, countdown: Countdown, now: Timestamp) -> Result<bool, Rejection> {
+    if let Some(alert) = attention::alert(&countdown) {
+        return match attention::escalate(gateway, &countdown, alert, now).await {
+            // Another process was first.
+            Err(StoreError::Stale { .. }) => Ok(false),
+            made => Ok(made?),
+        };
+    }
     let ids = Ids::of(&countdown.referral);
     let Some(task) = gateway.store.read("Task", &ids.task).await?.filter(|task| !task.deleted) else {
         return stop(gateway, &countdown, now, "the Task is not there").await;

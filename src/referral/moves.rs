@@ -159,6 +159,8 @@ async fn once(gateway: &Gateway, mover: &Mover, task: &str, to: &To<'_>, why: &s
                 let (id, name) = (decision.pool.as_str(), decision.pool_name.as_str());
                 task::moved(member.content.clone(), (id, name), decision.worker.as_deref(), at)
             }
+            // Nobody of the new pool has the person until it says who.
+            "EpisodeOfCare" => fhir::episode::cared_for(member.content.clone(), None),
             "Provenance" if member.id == standing.ids.provenance => continue,
             _ => member.content.clone(),
         };

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use jiff::civil::{Date, Weekday};
-use jiff::{Span, ToSpan as _};
+use jiff::civil::{Date, Time, Weekday};
+use jiff::{SignedDuration, Span, Timestamp, ToSpan as _};
 
 use super::rows::Rows;
 use crate::config::Fault;
@@ -21,6 +21,11 @@ const TEXT: &str = include_str!("../../config/bank-holidays.csv");
 pub const NOTICE_DAYS: i32 = 90;
 /// The most working days that can be counted at once.
 const DAYS_MAX: u32 = 1000;
+/// The most working hours that can be counted at once.
+const HOURS_MAX: u32 = 1000;
+/// When a working day begins and ends, where hours are counted.
+const OPENS: Time = Time::constant(9, 0, 0, 0);
+const CLOSES: Time = Time::constant(17, 0, 0, 0);
 
 /// Which days are working days.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +88,28 @@ impl Calendar {
         }
     }
 
+    /// The instant that is `hours` working hours after `from`, in England's time.
+    pub fn after_hours(&self, from: Timestamp, hours: u32) -> Timestamp {
+        let zone = crate::clock::london();
+        let mut at = from.to_zoned(zone.clone()).datetime();
+        let mut left = SignedDuration::from_hours(i64::from(hours.min(HOURS_MAX)));
+        loop {
+            let (opens, closes) = (at.date().to_datetime(OPENS), at.date().to_datetime(CLOSES));
+            if !self.is_working(at.date()) || at >= closes {
+                at = later(at.date(), 1.day()).to_datetime(OPENS);
+                continue;
+            }
+            at = at.max(opens);
+            let room = at.duration_until(closes);
+            if left <= room {
+                at = at.saturating_add(left);
+                return at.to_zoned(zone).map_or(from, |at| at.timestamp());
+            }
+            left -= room;
+            at = closes;
+        }
+    }
+
     /// The last day of which the calendar knows the bank holidays.
     pub fn through(&self) -> Option<Date> {
         Date::new(self.free.last()?.year(), 12, 31).ok()
@@ -113,6 +140,24 @@ mod tests {
 
     fn day(text: &str) -> Date {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn working_hours_rest_at_night_and_on_free_days() {
+        let calendar = Calendar::shipped();
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        for (from, hours, to) in [
+            ("2026-01-06T09:30:00Z", 4, "2026-01-06T13:30:00Z"),
+            ("2026-01-06T15:00:00Z", 4, "2026-01-07T11:00:00Z"),
+            ("2026-01-06T13:00:00Z", 4, "2026-01-06T17:00:00Z"),
+            ("2026-01-06T03:00:00Z", 1, "2026-01-06T10:00:00Z"),
+            ("2026-01-09T16:00:00Z", 2, "2026-01-12T10:00:00Z"),
+            ("2026-12-24T16:30:00Z", 1, "2026-12-29T09:30:00Z"),
+            // In summer time nine o'clock is eight in UTC.
+            ("2026-07-01T22:00:00Z", 4, "2026-07-02T12:00:00Z"),
+        ] {
+            assert_eq!(calendar.after_hours(at(from), hours), at(to), "{from}");
+        }
     }
 
     #[test]

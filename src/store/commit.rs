@@ -384,7 +384,8 @@ pub struct Episode {
     pub task: String,
     /// The pool id.
     pub pool: String,
-    /// The link worker who has the person, or was suggested; empty where none is known.
+    /// The link worker who has the person by the pool's own word, or whom routing suggested where it
+    /// has said nothing yet; empty where none is known.
     pub worker: String,
     /// False once it is closed or returned.
     pub open: bool,

@@ -53,7 +53,7 @@ impl Step {
 /// One referral's time to first contact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Countdown {
-    /// The ServiceRequest's logical id.
+    /// The ServiceRequest's logical id; for an alert's clock, a key of its own (`outcome::attention`).
     pub referral: String,
     /// The pool or desk that should make contact.
     pub pool: String,

@@ -49,6 +49,16 @@ impl Number {
         value.is_number().then(|| value.to_string()).and_then(|digits| Self::parse(&digits))
     }
 
+    /// As a count of millionths.
+    pub const fn millionths(self) -> i64 {
+        self.0
+    }
+
+    /// So many millionths.
+    pub const fn of_millionths(millionths: i64) -> Self {
+        Self(millionths)
+    }
+
     /// True without decimals. `21.0` is whole.
     pub const fn is_whole(self) -> bool {
         self.0 % ONE == 0

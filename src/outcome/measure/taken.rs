@@ -206,6 +206,12 @@ fn numbered(scale: &Scale, concept: &Value) -> Option<usize> {
     scale.items.filter(|items| (1..=items.count).contains(&nth)).map(|_| nth)
 }
 
+/// The number of a sum's `nth` item, where it came with the total.
+pub fn nth(scale: &Scale, resource: &Value, nth: usize) -> Option<Number> {
+    let mut all = each(&resource["component"]);
+    all.find(|component| numbered(scale, &component["code"]) == Some(nth)).and_then(|found| number(found, "").0)
+}
+
 fn panel<'a>(measures: &'a Measures, scale: &'a Scale, resource: &Value) -> Result<Taken<'a>, Rejection> {
     let mut found: Vec<(&Scale, Number)> = Vec::new();
     for (i, component) in each(&resource["component"]).enumerate() {
