@@ -25,6 +25,7 @@ pub mod fhir;
 pub mod gateway;
 pub mod ledger;
 pub mod nhs;
+pub mod opening;
 pub mod places;
 pub mod rehearsal;
 pub mod rejection;

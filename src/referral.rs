@@ -7,14 +7,13 @@
 //! Every channel calls [`process`]; there is no second path. Whatever the outcome - committed,
 //! held or rejected - it is durable, with its audit entry, before the sender is told.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 mod cancel;
-mod caseloads;
 pub mod clocks;
 mod commit;
 pub mod explain;
@@ -27,52 +26,13 @@ pub mod reason;
 mod settle;
 
 use crate::audit::Agent;
-use crate::clock::Clock;
-use crate::config::Config;
 use crate::fhir::ids::OdsCode;
+use crate::gateway::Gateway;
 use crate::mapping::SourceTree;
 use crate::parsing::Wish;
 use crate::rejection::Rejection;
-use crate::routing::Place;
+use crate::store::StoreError;
 use crate::store::commit::{Cause, DoorKey};
-use crate::store::{Store, StoreError};
-
-pub use caseloads::Caseloads;
-
-/// Everything that a leg of the path may ask: configuration, reference data, the store, the time.
-#[derive(Clone)]
-pub struct Gateway {
-    /// The configuration, checked.
-    pub config: Arc<Config>,
-    /// Networks, practices, pools, link workers and rules: see [`Gateway::place`].
-    pub places: Arc<RwLock<Arc<Place>>>,
-    /// The place as its files have it, without what is kept by FHIR.
-    pub files_place: Arc<Place>,
-    /// The mappings and code tables, checked.
-    pub mappings: Arc<crate::mapping::Mappings>,
-    /// Who may call.
-    pub access: Arc<crate::access::Access>,
-    /// The store.
-    pub store: Store,
-    /// The time.
-    pub clock: Clock,
-    /// How busy the pools are.
-    pub caseloads: Arc<Caseloads>,
-    /// Which days are working days.
-    pub calendar: Arc<crate::routing::Calendar>,
-}
-
-impl Gateway {
-    /// The place as it stands now. Kept for one decision, so that all of it is of one version.
-    pub fn place(&self) -> Arc<Place> {
-        self.places.read().unwrap_or_else(|held| held.into_inner()).clone()
-    }
-
-    /// Takes a place that was read and checked whole in the place of the one before.
-    pub fn replace_place(&self, place: Place) {
-        *self.places.write().unwrap_or_else(|held| held.into_inner()) = Arc::new(place);
-    }
-}
 
 /// The ways in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::referral::{Gateway, clocks};
+use crate::gateway::Gateway;
+use crate::referral::clocks;
 use crate::{delivery, directory, intake, nhs, writeback};
 
 /// The running loops.

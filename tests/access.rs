@@ -11,7 +11,7 @@ use fingerpost::access::{Access, Caller, Credentials, MintFault, TokenAnswer, To
 use fingerpost::clock::Clock;
 use fingerpost::config::{Client, Config, Role};
 use fingerpost::fhir::ids::OdsCode;
-use fingerpost::referral::Gateway;
+use fingerpost::gateway::Gateway;
 use fingerpost::store::{EntrySearch, param};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};

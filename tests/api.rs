@@ -12,7 +12,7 @@ use fingerpost::api;
 use fingerpost::clock::Clock;
 use fingerpost::config::{Config, Role};
 use fingerpost::fhir::ids::OdsCode;
-use fingerpost::referral::Gateway;
+use fingerpost::gateway::Gateway;
 use fingerpost::store::EntrySearch;
 use serde_json::{Value, json};
 use tower::ServiceExt;

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use fingerpost::audit::Agent;
 use fingerpost::clock::Clock;
 use fingerpost::config::Config;
-use fingerpost::referral::{Answer, Channel, Gateway, Outcome, Received, process};
+use fingerpost::gateway::Gateway;
+use fingerpost::referral::{Answer, Channel, Outcome, Received, process};
 use program::{Ran, fingerpost};
 use uuid::Uuid;
 

@@ -7,7 +7,7 @@ mod running;
 use fingerpost::clock::Clock;
 use fingerpost::config::Role;
 use fingerpost::directory;
-use fingerpost::referral::Gateway;
+use fingerpost::gateway::Gateway;
 use running::{Reply, Running};
 use serde_json::{Value, json};
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use fingerpost::clock::Clock;
 use fingerpost::fhir::ids::OdsCode;
+use fingerpost::gateway::Gateway;
 use fingerpost::intake::replay::{rehearse, replay};
 use fingerpost::nhs::mesh::inbox::{Inbox, Looked};
 use fingerpost::nhs::mesh::{Client, Kind, MeshError, Parcel, Refusal, Traced, sent};
-use fingerpost::referral::Gateway;
 use fingerpost::store::EntrySearch;
 use fingerpost::store::commit::Cause;
 use fingerpost::store::fault::Point;

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 #[path = "support/program.rs"]
 mod program;
@@ -13,147 +12,17 @@ mod program;
 mod referrals;
 #[path = "support/running.rs"]
 mod running;
+#[path = "support/town.rs"]
+mod town;
 
-use fingerpost::clock::Clock;
-use fingerpost::config::{Client, Role};
-use fingerpost::fhir::ids::OdsCode;
-use fingerpost::gateway;
+use fingerpost::config::Role;
+use fingerpost::opening;
 use jiff::SignedDuration;
 use program::fingerpost;
-use running::{Running, start_at};
 use serde_json::{Value, json};
+use town::{Town, copy, entry, moved, shipped};
 
 const PLACES: [&str; 4] = ["sefton", "norfolk", "leeds", "lincolnshire"];
-
-/// A change to a file of a place: its name, and what becomes of its text.
-type Edit<'a> = (&'a str, &'a dyn Fn(&str) -> String);
-
-/// A gateway of one place, with the place's folder beside its store.
-struct Town {
-    running: Running,
-    clock: Clock,
-    place: &'static str,
-}
-
-fn shipped(place: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(place)
-}
-
-/// Copies a shipped place to `to/PLACE`, edited.
-fn copy(place: &str, to: &Path, edits: &[Edit<'_>]) {
-    let to = to.join(place);
-    fs::create_dir_all(&to).unwrap();
-    for entry in fs::read_dir(shipped(place)).unwrap().flatten() {
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-    for (file, edit) in edits {
-        let before = fs::read_to_string(to.join(file)).unwrap_or_default();
-        let after = edit(&before);
-        assert_ne!(before, after, "the edit of {file} changes it");
-        fs::write(to.join(file), after).unwrap();
-    }
-}
-
-impl Town {
-    async fn open(place: &'static str, at: &str, edits: &[Edit<'_>]) -> Self {
-        let clock = Clock::fixed(at.parse().unwrap());
-        let places = tempfile::tempdir().unwrap();
-        copy(place, places.path(), edits);
-        let running = start_at(clock.clone(), |config| {
-            config.gateway.place = place.into();
-            config.gateway.config_dir = places.path().display().to_string();
-            config.access.clients.push(trust());
-        })
-        .await;
-        let town = Self { running, clock, place };
-        copy(place, &town.folder("places"), edits);
-        town.configure("gateway.toml", "places");
-        town
-    }
-
-    fn folder(&self, name: &str) -> PathBuf {
-        self.running.dir.path().join(name)
-    }
-
-    /// Writes a gateway's file that names the place in a folder beside the store.
-    fn configure(&self, file: &str, places: &str) {
-        let text = format!(
-            "[gateway]\nmode = \"development\"\nplace = \"{}\"\nconfig_dir = \"{}\"\n[store]\nurl = \"sqlite:{}\"\n[nhs]\ntest_numbers = \"allow\"\n",
-            self.place,
-            self.folder(places).display(),
-            self.folder("fingerpost.db").display()
-        );
-        fs::write(self.folder(file), text).unwrap();
-    }
-
-    /// The `n`th person is referred by a practice; returns the referral's id.
-    async fn refer(&self, n: u32, practice: &str, change: impl FnOnce(&mut Value)) -> String {
-        let token = self.running.token(&format!("surgery-{n}"), Role::Referrer, practice, &[]);
-        self.send(&token, n, practice, change).await
-    }
-
-    async fn send(&self, token: &str, n: u32, practice: &str, change: impl FnOnce(&mut Value)) -> String {
-        self.told(token, n, practice, change).await.0
-    }
-
-    /// The referral's id and all that the sender is told.
-    async fn told(&self, token: &str, n: u32, practice: &str, change: impl FnOnce(&mut Value)) -> (String, String) {
-        let mut bundle = referrals::bars_message(n, practice);
-        change(&mut bundle);
-        let reply = self.running.message(token, "application/fhir+json", bundle.to_string()).await;
-        assert_eq!(reply.status, 200, "{}", reply.text);
-        let told = reply.json();
-        let entries = told["entry"].as_array().unwrap();
-        let request = entries.iter().find(|entry| entry["resource"]["resourceType"] == "ServiceRequest");
-        let request = request.unwrap_or_else(|| panic!("{told}"));
-        (request["resource"]["id"].as_str().unwrap().to_owned(), reply.text)
-    }
-
-    fn explain(&self, referral: &str) -> Value {
-        let args = ["route", "explain", referral, "--json", "--config", "gateway.toml"];
-        fingerpost(self.running.dir.path(), &args, &[]).expect(0).json()
-    }
-
-    /// What `route explain` says in words.
-    fn said(&self, referral: &str) -> String {
-        let args = ["route", "explain", referral, "--config", "gateway.toml"];
-        fingerpost(self.running.dir.path(), &args, &[]).expect(0).out
-    }
-
-    fn rehearse(&self, name: &str, edits: &[Edit<'_>]) -> Value {
-        copy(self.place, &self.folder(name), edits);
-        self.configure(&format!("{name}.toml"), name);
-        let file = format!("{name}.toml");
-        let args = ["route", "rehearse", "--config", &file, "--running", "gateway.toml", "--json"];
-        fingerpost(self.running.dir.path(), &args, &[]).expect(0).json()
-    }
-}
-
-/// A mental health trust, with an invented code.
-fn trust() -> Client {
-    Client {
-        id: "trust".into(),
-        name: "A mental health trust".into(),
-        ods: OdsCode::parse("FPT01").unwrap(),
-        role: Role::Referrer,
-        pools: Vec::new(),
-        scopes: Vec::new(),
-        jwks_file: String::new(),
-        certificate_sha256: String::new(),
-        source: "mental-health".into(),
-    }
-}
-
-/// The first entry of a type in a message.
-fn entry<'a>(bundle: &'a mut Value, kind: &str) -> &'a mut Value {
-    let entries = bundle["entry"].as_array_mut().unwrap();
-    &mut entries.iter_mut().find(|e| e["resource"]["resourceType"] == kind).unwrap()["resource"]
-}
-
-fn moved(report: &Value) -> BTreeSet<(String, String, String)> {
-    let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
-    report["moved"].as_array().unwrap().iter().map(|m| (text(m, "referral"), text(m, "from"), text(m, "to"))).collect()
-}
 
 #[test]
 fn every_shipped_place_passes_the_check() {
@@ -164,7 +33,7 @@ fn every_shipped_place_passes_the_check() {
         let ran = fingerpost(folder.path(), &["check", "--config", "gateway.toml"], &[]).expect(0);
         assert!(ran.out.contains("ok"), "{place}: {}", ran.out);
         // The folder and what is compiled in are the same files.
-        let read = gateway::place_of_folder(&shipped(place)).unwrap();
+        let read = opening::place_of_folder(&shipped(place)).unwrap();
         let files = fingerpost::routing::PlaceFiles::shipped(place).unwrap();
         assert_eq!(read.version, fingerpost::routing::Place::load(place, &files).unwrap().version, "{place}");
     }

@@ -10,7 +10,7 @@ mod program;
 use fingerpost::clock::Clock;
 use fingerpost::config::Config;
 use fingerpost::fhir::ids::stable_id;
-use fingerpost::referral::Gateway;
+use fingerpost::gateway::Gateway;
 use fingerpost::store::commit::{Commit, OutboxResult, OutboxRow, Sent};
 use fingerpost::store::filing::{Filing, FilingState};
 use jiff::{SignedDuration, Timestamp};

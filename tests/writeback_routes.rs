@@ -188,6 +188,57 @@ async fn a_document_in_a_folder_is_laid_once_and_settled_by_a_person_as_text() {
     assert_eq!(word(Word::Filed, "coded by hand since").await.unwrap().state, FilingState::Filed);
 }
 
+/// A correction replaces the document that was laid before it; of what went as a result there is none.
+#[tokio::test]
+async fn a_corrected_document_replaces_a_document_and_nothing_else() {
+    for (first, event) in [("hl7v2-document", "MDM^T10"), ("hl7v2", "MDM^T02")] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("pairing.json"), "{}").unwrap();
+        let mut house = house(|config| {
+            let mut practice = System::new(OdsCode::parse(PRACTICE).unwrap(), &[first]);
+            practice.pairing_file = folder.path().join("pairing.json").display().to_string();
+            practice.folder = folder.path().display().to_string();
+            config.writeback.practices.push(practice);
+        })
+        .await;
+        let running = house.runs();
+        let to = house.refer(1).await;
+        house.moves(&to, "accepted").await.unwrap();
+        let score = house.create(&to, swemwbs(&to, "21")).await.unwrap();
+        until("the score is laid", async || {
+            let filings = house.gateway.store.filings_of(&to.referral).await.unwrap();
+            filings.len() > 1 && filings.iter().all(|one| !one.messages.is_empty())
+        })
+        .await;
+        drop(running);
+        let mut config = (*house.gateway.config).clone();
+        config.writeback.practices[0].routes = vec!["hl7v2-document".into()];
+        house.gateway.config = std::sync::Arc::new(config);
+        let _running = house.runs();
+        let mut corrected = house.read("Observation", &score.id).await;
+        corrected["status"] = json!("corrected");
+        corrected["valueQuantity"]["value"] = json!(22);
+        house.update(&to.pool, corrected, None).await.unwrap();
+        until("the correction is laid", async || {
+            let filings = house.gateway.store.filings_of(&to.referral).await.unwrap();
+            let these = filings.iter().filter(|one| one.resource.1 == score.id).count();
+            these == 2 && filings.iter().all(|one| !one.messages.is_empty())
+        })
+        .await;
+        let filings = house.gateway.store.filings_of(&to.referral).await.unwrap();
+        let versions: Vec<&Filing> = filings.iter().filter(|one| one.resource.1 == score.id).collect();
+        let text =
+            |one: &Filing| std::fs::read_to_string(folder.path().join(format!("{}.hl7", one.messages[0].1))).unwrap();
+        let document = |text: &str, field: usize| {
+            let segment = text.split('\r').find(|segment| segment.starts_with("TXA")).map(str::to_owned);
+            segment.and_then(|segment| segment.split('|').nth(field).map(str::to_owned)).unwrap_or_default()
+        };
+        let (before, after) = (text(versions[0]), text(versions[1]));
+        assert!(after.contains(event) && after.contains(&format!("Replaces: Ref {}", versions[0].id)), "{after}");
+        assert_eq!(document(&after, 13), document(&before, 12), "{first}");
+    }
+}
+
 /// A person at the machine, for the audit log.
 fn asked(house: &House) -> fingerpost::audit::Entry {
     use fingerpost::audit::{Action, Agent, Entry, Kind, Outcome};

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Access, Registered, scope};
 use crate::audit::{Action, Agent, Entry, Kind, Outcome};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::{Commit, DoorKey};
 

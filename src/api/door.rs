@@ -270,7 +270,7 @@ async fn audit(
 }
 
 /// Makes one audit entry durable.
-pub(super) async fn keep(gateway: &crate::referral::Gateway, entry: Entry) -> Result<(), Rejection> {
+pub(super) async fn keep(gateway: &crate::gateway::Gateway, entry: Entry) -> Result<(), Rejection> {
     gateway.store.commit(Commit { audit: vec![entry], ..Commit::default() }).await?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use url::form_urlencoded;
 use super::negotiate;
 use crate::access::Caller;
 use crate::fhir::wire::{self, Form};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::{IssueType, Rejection};
 
 /// One request.

@@ -41,8 +41,8 @@ use tokio::sync::Semaphore;
 
 pub use serve::{ServeFault, serve};
 
+use crate::gateway::Gateway;
 use crate::intake::emis::upload::Uploads;
-use crate::referral::Gateway;
 
 /// Requests that are worked on at once; the next is told 503 and to come again.
 pub const IN_FLIGHT_MAX: usize = 512;

@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 
 use super::tls;
 use super::who::Peer;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 
 /// Connections open at once; the next ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;

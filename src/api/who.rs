@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 
 use crate::access::{Caller, Credentials};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::Rejection;
 
 /// The other end of a connection, put on each of its requests by the accept loop.

@@ -13,8 +13,8 @@ use crate::audit::prove::{check_proof, prove};
 use crate::audit::verify::{self, Report, verify_path, verify_store};
 use crate::audit::{Action, Observer, Verifier};
 use crate::fhir::ids::NhsNumber;
-use crate::gateway::{public_key_path, store_path};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
+use crate::opening::{public_key_path, store_path};
 
 /// Verify, prove, disclose and export the audit log
 #[derive(Debug, Args)]

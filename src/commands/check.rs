@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Failure, Options, open, out};
 use crate::clock::Clock;
 use crate::config::{Config, Fault, Loaded};
-use crate::gateway;
+use crate::opening;
 
 /// Check the configuration, the place, the mappings and the code tables together
 #[derive(Debug, Args)]
@@ -45,8 +45,8 @@ fn faults(options: &Options) -> Vec<Fault> {
     let file = options.config.as_deref();
     let (loaded, mut faults) = Config::survey(file, &env);
     if let Some(loaded) = &loaded {
-        faults.extend(gateway::check(loaded));
-        faults.extend(gateway::calendar_ends(&loaded.config, Clock::System.now()));
+        faults.extend(opening::check(loaded));
+        faults.extend(opening::calendar_ends(&loaded.config, Clock::System.now()));
         // Without a configuration of one's own there is nothing to serve from.
         if file.is_some() {
             faults.extend(Loaded::serving(loaded));

@@ -9,7 +9,8 @@ use super::{Failure, Options, open, out};
 use crate::audit::{Action, Outcome};
 use crate::delivery::again::{self, Refusal};
 use crate::delivery::{WEBHOOK, WRITEBACK};
-use crate::referral::{Gateway, reason};
+use crate::gateway::Gateway;
+use crate::referral::reason;
 use crate::store::delivery::{Delivery, DeliveryState};
 
 /// Rows that are read at once.

@@ -71,7 +71,7 @@ async fn show(stage: &Stage, options: &Options, say: play::Say<'_>) -> Result<()
 }
 
 fn public_key(stage: &Stage) -> Result<Verifier, Failure> {
-    let path = crate::gateway::public_key_path(&stage.gateway.config)
+    let path = crate::opening::public_key_path(&stage.gateway.config)
         .ok_or_else(|| Failure::environment("the log's public key is not kept"))?;
     let text = std::fs::read_to_string(&path).map_err(|why| Failure::environment(why.to_string()))?;
     Verifier::from_vkey(text.trim()).map_err(|why| Failure::environment(why.to_string()))

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::Fault;
-use crate::gateway::OpenFault;
+use crate::opening::OpenFault;
 use crate::rejection::{BarsError, Rejection};
 use crate::store::StoreError;
 

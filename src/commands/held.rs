@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{Failure, Options, open, out};
 use crate::audit::{Action, Entry};
+use crate::gateway::Gateway;
 use crate::intake::replay;
-use crate::referral::Gateway;
 use crate::store::commit::{Cause, Hold};
 
 /// What is held and why; replay it after a fix

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::{Failure, Options, open, out};
+use crate::gateway::Gateway;
 use crate::intake::{emis, messages};
-use crate::referral::{Channel, Gateway};
+use crate::referral::Channel;
 
 /// Take files or folders through the same path as live messages
 #[derive(Debug, Args)]

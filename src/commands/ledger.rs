@@ -9,8 +9,8 @@ use super::{Failure, Options, open, out};
 use crate::audit::{Action, Verifier};
 use crate::delivery::WRITEBACK;
 use crate::fhir::{self, ids::OdsCode, onward::ONWARD};
+use crate::gateway::Gateway;
 use crate::ledger::{self as books, Books, statement};
-use crate::referral::Gateway;
 use crate::store::{Criterion, Search, StoreError, Stored, Test, param};
 
 /// Show every referral received, each in exactly one state; exit status 1 when it does not add up
@@ -94,7 +94,7 @@ impl Ledger {
             true => fhir::ledger::report(ledger, practice),
             false => serde_json::to_value(&*ledger).map_err(|why| Failure::environment(why.to_string()))?,
         };
-        let signed = || crate::gateway::signer(&gateway.config).map(|key| statement::sign(document.clone(), &key));
+        let signed = || crate::opening::signer(&gateway.config).map(|key| statement::sign(document.clone(), &key));
         out::json(&if self.signed { signed()? } else { document });
         Ok(())
     }

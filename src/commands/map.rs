@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::{Failure, Options, open, out};
 use crate::fhir::bundle;
 use crate::fhir::wire::{self, Form};
-use crate::gateway::Reference;
 use crate::mapping::{Mappings, SourceTree, tree_from_text};
+use crate::opening::Reference;
 use crate::parsing::message;
 
 /// The largest file that is read, in bytes: what the HTTP door takes by default.

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Failure, Options, open, out};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::Store;
 
 /// Create or upgrade the store's schema, and say what was done

@@ -6,8 +6,8 @@ use super::{Failure, Options};
 use crate::audit::{Action, Agent, Entry, Kind, Outcome};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
-use crate::gateway::store_path;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
+use crate::opening::store_path;
 use crate::store::commit::Commit;
 
 /// The process's environment. Variables that are not Unicode cannot be the gateway's.

@@ -12,11 +12,14 @@ use super::{Failure, Options, open, out};
 use crate::audit::Action;
 use crate::config::settings::At;
 use crate::config::{Config, Fault, Loaded};
-use crate::gateway::{self, store_path};
-use crate::referral::Gateway;
+use crate::directory;
+use crate::gateway::Gateway;
+use crate::opening::{self, store_path};
 use crate::rehearsal::{Plan, Report, SEED, rehearse, shown};
 use crate::routing::{Place, PlaceFiles};
+use crate::store::StoreError;
 
+mod kept;
 mod past;
 
 /// What is asked for.
@@ -32,6 +35,9 @@ pub struct Rehearse {
     /// The seed of the simulation's draws: the same seed gives the same report
     #[arg(long, default_value_t = SEED)]
     seed: u64,
+    /// Leave out of the proposed place what is kept up to date by FHIR (pools, link workers, absences)
+    #[arg(long)]
+    without_kept: bool,
 }
 
 impl Rehearse {
@@ -40,15 +46,20 @@ impl Rehearse {
         let running = self.running(proposed.config.as_ref())?;
         let config = running.as_ref().or(proposed.config.as_ref()).cloned().map_or_else(defaults, Ok)?;
         let gateway = opened(config).await?;
-        let read = past::read(&gateway, &proposed.place).await?;
-        let in_force = self.in_force(running.as_ref(), &gateway, &proposed.place, &read);
+        let (place, kept) = kept::laid_over(&gateway, proposed.place.clone(), self.without_kept).await?;
+        let read = past::read(&gateway, &place).await?;
+        let in_force = match self.running.is_some() {
+            true => Some((*gateway.place()).clone()),
+            false => in_force(&gateway, &proposed.place, &read).await?,
+        };
         let plan = Plan {
             old: in_force.as_ref(),
-            new: &proposed.place,
+            new: &place,
             since: self.since,
             measured: read.measured,
             seed: self.seed,
             deprivation: &read.deprivation,
+            kept,
         };
         let report = rehearse(&plan, &read.past);
         let mut entry = open::entry(&gateway, "route-rehearse", Action::R);
@@ -72,28 +83,23 @@ impl Rehearse {
             None => Ok(None),
         }
     }
+}
 
-    /// The place in force: the named one's; or else the proposed or a compiled-in one, when it made
-    /// the latest decision.
-    fn in_force(
-        &self,
-        running: Option<&Config>,
-        gateway: &Gateway,
-        proposed: &Place,
-        read: &past::Read,
-    ) -> Option<Place> {
-        if self.running.is_some() && running.is_some() {
-            return Some((*gateway.place()).clone());
+/// The place in force where none is named: the proposed or a compiled-in one, when its files made
+/// the latest decision; with what is kept by FHIR now.
+async fn in_force(gateway: &Gateway, proposed: &Place, read: &past::Read) -> Result<Option<Place>, StoreError> {
+    let decided = read.past.iter().filter(|past| past.decision.by_hand.is_none());
+    let Some(latest) = decided.max_by_key(|past| past.at) else { return Ok(None) };
+    let version = &latest.decision.version;
+    let shipped =
+        PlaceFiles::shipped_names().into_iter().filter_map(|name| Place::load(name, &PlaceFiles::shipped(name)?).ok());
+    for files in [proposed.clone(), (*gateway.files_place).clone()].into_iter().chain(shipped) {
+        let served = directory::laid_over(gateway, &files).await?.place;
+        if [&files.version, &served.version].contains(&version) {
+            return Ok(Some(served));
         }
-        let latest = read.past.iter().filter(|past| past.decision.by_hand.is_none()).max_by_key(|past| past.at)?;
-        let version = &latest.decision.version;
-        let here = gateway.place();
-        let mut shipped = PlaceFiles::shipped_names().into_iter().filter_map(|name| {
-            let files = PlaceFiles::shipped(name).filter(|files| files.version() == *version)?;
-            Place::load(name, &files).ok()
-        });
-        [proposed, &here].into_iter().find(|place| place.version == *version).cloned().or_else(|| shipped.next())
     }
+    Ok(None)
 }
 
 fn defaults() -> Result<Config, Failure> {
@@ -110,14 +116,14 @@ impl Proposed {
     fn read(path: Option<&Path>) -> Result<Self, Failure> {
         let env = open::environment();
         match path {
-            Some(folder) if folder.is_dir() => Ok(Self { place: gateway::place_of_folder(folder)?, config: None }),
+            Some(folder) if folder.is_dir() => Ok(Self { place: opening::place_of_folder(folder)?, config: None }),
             file => {
                 let (loaded, mut faults) = Config::survey(file, &env);
-                faults.extend(loaded.iter().flat_map(gateway::check));
+                faults.extend(loaded.iter().flat_map(opening::check));
                 settled(faults)?;
                 let loaded = loaded.ok_or_else(|| Failure::usage("the configuration cannot be read"))?;
                 let Loaded { config, .. } = &loaded;
-                let place = gateway::place(config, &|path: &str| -> At { loaded.at(path) })?;
+                let place = opening::place(config, &|path: &str| -> At { loaded.at(path) })?;
                 Ok(Self { place, config: Some(loaded.config) })
             }
         }

@@ -6,7 +6,7 @@ use super::{Failure, Options, open, out};
 use crate::audit::{Action, Kind, Outcome};
 use crate::config::Role;
 use crate::fhir::ids::OdsCode;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 
 /// Make a short-lived token for trying things (development mode only)
 #[derive(Debug, Args)]

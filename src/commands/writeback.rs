@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::{Failure, Options, open, out};
 use crate::audit::{Action, Outcome};
 use crate::fhir::ids::OdsCode;
-use crate::referral::{Gateway, reason};
+use crate::gateway::Gateway;
+use crate::referral::reason;
 use crate::store::filing::{Filing, FilingSearch, FilingState};
 use crate::writeback::person::{Refusal, Word, says};
 
 /// Filings that are read at once.
-const PAGE: usize = 1000;
+const PAGE: usize = 5000;
 const HEADING: [&str; 7] = ["key", "practice", "event", "state", "route", "since", "why"];
 
 /// Where outcomes stand on their way into the practices' records; send one again, or settle it

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{WEBHOOK, WRITEBACK};
 use crate::audit::Entry;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::Commit;
 use crate::store::delivery::{Delivery, DeliveryState};

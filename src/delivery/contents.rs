@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::fhir;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::Stored;
 use crate::store::commit::OutboxRow;
 

@@ -27,7 +27,7 @@ use std::future::Future;
 pub use rows::{WEBHOOK, WRITEBACK, practice_row, rows};
 pub use runner::wake;
 
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 
 /// Delivers to the configured receivers until `shutdown`, then lets the sends under way finish.
 pub async fn run(gateway: Gateway, shutdown: impl Future<Output = ()>) {

@@ -30,7 +30,7 @@ use uuid::Uuid;
 use super::attempt::{self, Sending, Verdict};
 use super::breaker::Breakers;
 use crate::audit;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::{Claimed, Commit, OutboxResult, Sent};
 

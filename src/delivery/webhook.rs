@@ -10,7 +10,7 @@ use super::{contents, reach};
 use crate::audit;
 use crate::config;
 use crate::fhir::collection::collection;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::{Claimed, Commit, OutboxRow, Sent};
 

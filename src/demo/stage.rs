@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Role};
 use crate::delivery::signature::Secret;
 use crate::fhir::ids::OdsCode;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::runners::Runners;
 
 /// Tries to reach the gateway's own address after it was told to listen.

@@ -7,14 +7,14 @@
 //!   stored. It carries a label ([`KEPT`]); what carries it is laid over the files' rows from then on
 //!   (`Place::with_overlay`), here at once and in other processes within seconds.
 //! - Files and FHIR can contradict each other after a file was changed: then the files' place is
-//!   served alone, and the log says which rows do not fit.
+//!   served alone, and the log says which rows do not fit. A rehearsal asks the same of proposed files.
 //!
 //! New pools and link workers, and whose referrals a pool takes, are the files' to say.
 
 mod publish;
 mod read;
 
-pub use publish::{publish, refresh, watch};
+pub use publish::{Kept, Misfit, laid_over, publish, refresh, watch};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -24,8 +24,8 @@ use crate::access::Caller;
 use crate::audit::{self, Action, Agent, Entry, Kind};
 use crate::config::Role;
 use crate::fhir::{self, version};
+use crate::gateway::Gateway;
 use crate::outcome::Write;
-use crate::referral::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::commit::Commit;
 use crate::store::{Stored, param};

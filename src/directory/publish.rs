@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{KINDS, everybody, is_kept, read};
 use crate::audit::{Action, Agent, Entry};
 use crate::fhir::{self, directory, version};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::routing::{Overlay, Place};
 use crate::store::commit::Commit;
 use crate::store::{Search, StoreError, Stored};
@@ -125,20 +125,70 @@ fn ask(kind: &str) -> Search {
     Search { visible: Some(everybody().to_vec()), count: 1, ..Search::of(kind) }
 }
 
-/// The rows that are kept by FHIR. One that no longer fits the files is left out, and said.
+/// The rows that are kept by FHIR, as they fit the files' place. One that no longer fits is said.
 pub(super) async fn overlay(gateway: &Gateway) -> Result<Overlay, StoreError> {
-    let mut overlay = Overlay::default();
+    let (overlay, misfits) = overlay_on(gateway, &gateway.files_place).await?;
+    for misfit in misfits {
+        tracing::error!(what = misfit.what, why = misfit.why, "what is kept by FHIR does not fit the place's files");
+    }
+    Ok(overlay)
+}
+
+/// The rows that are kept by FHIR, as they fit a place of files, and what does not fit it.
+async fn overlay_on(gateway: &Gateway, files: &Place) -> Result<(Overlay, Vec<Misfit>), StoreError> {
+    let (mut overlay, mut misfits) = (Overlay::default(), Vec::new());
     for kind in KINDS {
         for stored in all(gateway, kind).await? {
             let body: Value = serde_json::from_slice(&stored.body).unwrap_or(Value::Null);
-            if is_kept(&body)
-                && let Err(why) = read::apply(&gateway.files_place, &mut overlay, &body)
-            {
-                tracing::error!(kind, id = stored.id, %why, "a resource kept by FHIR does not fit the place's files");
+            if !is_kept(&body) {
+                continue;
+            }
+            if let Err(why) = read::apply(files, &mut overlay, &body) {
+                let why = match why.status() {
+                    404 => "the files do not have it".to_owned(),
+                    _ => why.to_string(),
+                };
+                misfits.push(Misfit { what: format!("{kind}/{}", stored.id), why });
             }
         }
     }
-    Ok(overlay)
+    Ok((overlay, misfits))
+}
+
+/// What a place of files becomes with what is kept by FHIR laid over it, as a gateway that serves it would.
+#[derive(Debug)]
+pub struct Kept {
+    /// The place that would be served.
+    pub place: Place,
+    /// The rows that were laid over it; none where they contradict the files.
+    pub overlay: Overlay,
+    /// What is kept and was left out, with the reason.
+    pub misfits: Vec<Misfit>,
+}
+
+/// Something kept by FHIR that was not laid over a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Type and id, such as `HealthcareService/coastal`.
+    pub what: String,
+    /// Why not.
+    pub why: String,
+}
+
+/// Lays what the store has over the files of any place, such as a proposed one.
+///
+/// # Errors
+/// The store's fault.
+pub async fn laid_over(gateway: &Gateway, files: &Place) -> Result<Kept, StoreError> {
+    let (overlay, mut misfits) = overlay_on(gateway, files).await?;
+    match files.with_overlay(&overlay) {
+        Ok(place) => Ok(Kept { place, overlay, misfits }),
+        Err(faults) => {
+            let what = "all that is kept by FHIR".to_owned();
+            misfits.extend(faults.into_iter().map(|fault| Misfit { what: what.clone(), why: fault.text }));
+            Ok(Kept { place: files.clone(), overlay: Overlay::default(), misfits })
+        }
+    }
 }
 
 /// Lays what the store has over the files' place, and goes by that.
@@ -146,16 +196,16 @@ pub(super) async fn overlay(gateway: &Gateway) -> Result<Overlay, StoreError> {
 /// # Errors
 /// The store's fault.
 pub async fn refresh(gateway: &Gateway) -> Result<(), StoreError> {
-    let overlay = overlay(gateway).await?;
-    match gateway.files_place.with_overlay(&overlay) {
-        Ok(place) if place.version != gateway.place().version => gateway.replace_place(place),
-        Ok(_) => {}
-        Err(faults) => {
-            for fault in faults {
-                tracing::error!(fault = fault.text, "what is kept by FHIR contradicts the place's files: not used");
-            }
-            gateway.replace_place((*gateway.files_place).clone());
-        }
+    let kept = laid_over(gateway, &gateway.files_place).await?;
+    for misfit in kept.misfits {
+        tracing::error!(
+            what = misfit.what,
+            why = misfit.why,
+            "kept by FHIR, but not as the place's files are: not used"
+        );
+    }
+    if kept.place.version != gateway.place().version {
+        gateway.replace_place(kept.place);
     }
     Ok(())
 }

@@ -179,9 +179,10 @@ pub fn is_extension_url(path: &ElementPath) -> bool {
     parent.current_element_is_extension()
 }
 
-/// Control characters that no FHIR string may hold. <https://hl7.org/fhir/R4/datatypes.html#string>
+/// Characters that no FHIR string may hold: control characters, and the two that no XML can.
+/// <https://hl7.org/fhir/R4/datatypes.html#string>, <https://www.w3.org/TR/xml/#charsets>
 fn is_forbidden(c: char) -> bool {
-    c < ' ' && !matches!(c, '\t' | '\r' | '\n')
+    c < ' ' && !matches!(c, '\t' | '\r' | '\n') || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 #[cfg(test)]
@@ -212,6 +213,17 @@ mod tests {
         let extension = json!([{"url": "https://example.org/a", "extension": [{"url": "b", "valueString": "c"}]}]);
         assert!(check(&json!({"resourceType": "Patient", "extension": extension})).is_ok());
         assert!(check(&json!({"resourceType": "Patient", "extension": [{"url": 1}]})).is_err());
+    }
+
+    #[test]
+    fn a_text_is_one_that_json_and_xml_can_hold() {
+        let named = |family: &str| check(&json!({"resourceType": "Patient", "name": [{"family": family}]}));
+        for family in ["a\tb\r\nc", "]]>", "\u{85}\u{7f}", "\u{1f9d1}\u{202e}", "\u{fffd}"] {
+            assert!(named(family).is_ok(), "{family:?}");
+        }
+        for family in ["", "a\u{0}", "\u{b}", "\u{1f}", "\u{fffe}", "\u{ffff}"] {
+            assert!(named(family).is_err(), "{family:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::emis;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 
 /// Looks between two sweeps of waiting candidates.
 const LOOKS_PER_SWEEP: u64 = 60;

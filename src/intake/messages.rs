@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use crate::audit::Agent;
 use crate::fhir::wire::Form;
+use crate::gateway::Gateway;
 use crate::intake::result::{Count, IngestResult, Line};
-use crate::referral::{self, Answer, Channel, Gateway, Outcome, Received};
+use crate::referral::{self, Answer, Channel, Outcome, Received};
 use crate::rejection::{BarsError, IssueType, Rejection};
 
 /// Messages on the path at once: as many as make a good group commit.

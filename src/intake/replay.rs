@@ -3,8 +3,9 @@
 use uuid::Uuid;
 
 use crate::audit::Agent;
+use crate::gateway::Gateway;
 use crate::nhs::mesh;
-use crate::referral::{self, Channel, Gateway, Outcome, Received};
+use crate::referral::{self, Channel, Outcome, Received};
 use crate::rejection::{IssueType, Rejection};
 use crate::store::commit::{Cause, Hold};
 

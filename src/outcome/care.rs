@@ -9,7 +9,7 @@ use super::episode::{Event, State, stage};
 use super::journey::{Journey, care_id, parsed};
 use crate::clock::instant;
 use crate::fhir::{self, episode as said, version};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::Rejection;
 use crate::store::{Criterion, Search, Test, param};
 

@@ -16,7 +16,7 @@ use crate::clock::instant;
 use crate::delivery;
 use crate::fhir::episode as said;
 use crate::fhir::{self, observation, version};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::Rejection;
 use crate::store::commit::{Commit, Episode, LedgerRow, LedgerState, OutboxRow, ResourceWrite};
 use crate::store::filing::Filing;

@@ -23,7 +23,7 @@ use crate::fhir::episode::CONTACT_OUTCOME;
 use crate::fhir::ids::SNOMED;
 use crate::fhir::task::business_status;
 use crate::fhir::{self, coding, each, extension, observation, version};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::{IssueType, Rejection};
 use crate::store::Stored;
 

@@ -7,7 +7,7 @@ use super::journey::{Journey, parsed};
 use super::measure::Scale;
 use crate::fhir::measure::{self, ANSWERED_BY, ANSWERERS, STAGE, STAGES, VERSION};
 use crate::fhir::{self, each, observation, split_reference};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::Rejection;
 use crate::store::{Criterion, Search, StoreError, Test, param};
 

@@ -11,7 +11,7 @@ use crate::fhir::ids::OdsCode;
 use crate::fhir::ids::stable_id;
 use crate::fhir::observation::{About, Author};
 use crate::fhir::{self, split_reference};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::commit::{Episode, LedgerRow};
 use crate::store::{StoreError, Stored, param};

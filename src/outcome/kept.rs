@@ -6,7 +6,7 @@ use super::journey::{Journey, parsed};
 use super::{Write, check};
 use crate::access::Caller;
 use crate::fhir::{self, ids::stable_id};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::Rejection;
 use crate::store::Stored;
 use crate::store::commit::digest;

@@ -15,7 +15,7 @@ use super::{Write, check, kept, state};
 use crate::access::Caller;
 use crate::fhir::ids::{ODS, OdsCode};
 use crate::fhir::{each, observation, split_reference};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::{IssueType, Rejection};
 use crate::store::Stored;
 

@@ -43,7 +43,7 @@ use serde_json::Value;
 
 use crate::access::Caller;
 use crate::config::Role;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::Stored;
 use crate::store::commit::ResourceWrite;

@@ -16,7 +16,7 @@ use crate::access::Caller;
 use crate::clock::instant;
 use crate::fhir::onward::{REFERRAL, SIGNPOST, is_onward, sort};
 use crate::fhir::{each, observation};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::{IssueType, Rejection};
 use crate::store::Stored;
 

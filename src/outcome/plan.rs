@@ -19,7 +19,7 @@ use crate::access::Caller;
 use crate::clock::instant;
 use crate::fhir::episode::IMPORTANCE;
 use crate::fhir::{each, extension, kind, observation, split_reference};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::{IssueType, Rejection};
 use crate::store::Stored;
 

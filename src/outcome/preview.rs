@@ -13,7 +13,7 @@ use super::journey::Journey;
 use super::{Write, record};
 use crate::access::Caller;
 use crate::fhir::{self, each, observation};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::Rejection;
 use crate::store::Stored;
 

@@ -15,7 +15,7 @@ use super::measure::{Items, Missing, Number, Part, Scale, measures, taken};
 use super::{Write, check, kept, score, state};
 use crate::access::Caller;
 use crate::fhir::{each, measure, observation};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::{IssueType, Rejection};
 use crate::store::Stored;
 

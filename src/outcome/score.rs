@@ -16,7 +16,7 @@ use crate::access::Caller;
 use crate::fhir::ids::stable_id;
 use crate::fhir::measure as beside;
 use crate::fhir::observation::{self, Said};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::Rejection;
 use crate::store::Stored;
 

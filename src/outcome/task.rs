@@ -19,7 +19,7 @@ use crate::clock::instant;
 use crate::fhir::episode::{RESTRICTED, SHARE, SUMMARY, THIRD_PARTY, UNMET_NEED};
 use crate::fhir::task::{ITK_RESPONSE_CODE, business_status};
 use crate::fhir::{coding, each, version};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rejection::{IssueType, Rejection};
 use crate::store::Stored;
 use crate::store::commit::LedgerState;

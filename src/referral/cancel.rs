@@ -5,10 +5,11 @@ use serde_json::json;
 
 use super::commit::{Ids, entry, kept, releases};
 use super::legs::Found;
-use super::{Answer, Channel, Gateway, Outcome, Received, Stop};
+use super::{Answer, Channel, Outcome, Received, Stop};
 use crate::audit::{self, Action};
 use crate::delivery;
 use crate::fhir::{ids::OdsCode, task, version};
+use crate::gateway::Gateway;
 use crate::store::commit::{Commit, Episode, LedgerRow, LedgerState, ResourceWrite};
 use crate::store::countdown::Change;
 

@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::Gateway;
 use super::commit::Ids;
 use crate::access::Caller;
 use crate::audit::{self, Action, Agent, Entry, Kind};
@@ -26,6 +25,7 @@ use crate::delivery;
 use crate::fhir::communication::{self, Notice, To};
 use crate::fhir::ids::stable_id;
 use crate::fhir::{task as fhir_task, version};
+use crate::gateway::Gateway;
 use crate::outcome;
 use crate::rejection::Rejection;
 use crate::store::commit::{Commit, ResourceWrite};

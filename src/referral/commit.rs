@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::legs::{Chosen, Routed};
-use super::{Answer, Channel, Gateway, Outcome, Received, Stop, hold_id};
+use super::{Answer, Channel, Outcome, Received, Stop, hold_id};
 use crate::audit::{self, Action, Entry, Kind};
 use crate::delivery;
 use crate::fhir::{self, ids::stable_id, provenance, task, version};
+use crate::gateway::Gateway;
 use crate::mapping::Lineage;
 use crate::parsing::message;
 use crate::store::commit::{Cause, Commit, Episode, LedgerRow, LedgerState, Message, ResourceWrite, digest};

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Gateway;
 use super::commit::Ids;
 use crate::clock::instant;
 use crate::fhir::provenance;
+use crate::gateway::Gateway;
 use crate::routing::Decision;
 use crate::store::countdown::Countdown;
 use crate::store::{StoreError, Stored};

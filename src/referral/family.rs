@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Gateway;
 use super::commit::Ids;
 use crate::fhir::ids::NHS_NUMBER;
 use crate::fhir::{each, parameters, split_reference};
+use crate::gateway::Gateway;
 use crate::store::commit::Episode;
 use crate::store::{Criterion, Search, Store, StoreError, Stored, Test, param};
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::{Channel, Gateway, Held, Received, Stop, emis_referral_id, input};
+use super::{Channel, Held, Received, Stop, emis_referral_id, input};
 use crate::fhir;
+use crate::gateway::Gateway;
 use crate::mapping::{Mapped, Review};
 use crate::matching::{self, Person};
 use crate::parsing::{Parsed, Wish, message};

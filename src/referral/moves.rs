@@ -18,12 +18,13 @@ use uuid::Uuid;
 
 use super::commit::Ids;
 use super::family::{self, Member};
-use super::{Gateway, clocks, reason};
+use super::{clocks, reason};
 use crate::access::Caller;
 use crate::audit::{self, Action, Agent, Entry, Kind};
 use crate::config::Role;
 use crate::delivery;
 use crate::fhir::{self, provenance, split_reference, task, version};
+use crate::gateway::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::routing::{self, ByHand, Decision, RouteInput};
 use crate::store::commit::{Commit, Episode, LedgerRow, ResourceWrite};

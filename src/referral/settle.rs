@@ -3,8 +3,9 @@
 
 use super::commit::{entry, kept, releases};
 use super::legs::replay_key;
-use super::{Answer, Channel, Gateway, Held, Outcome, Received, hold_id};
+use super::{Answer, Channel, Held, Outcome, Received, hold_id};
 use crate::audit;
+use crate::gateway::Gateway;
 use crate::rejection::Rejection;
 use crate::store::StoreError;
 use crate::store::commit::{Cause, Commit, Hold, LedgerRow, LedgerState};

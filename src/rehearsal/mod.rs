@@ -22,7 +22,7 @@ mod waits;
 mod workforce;
 
 pub use equity::Person;
-pub use report::{Contacts, Drift, Equity, Group, Move, PoolLine, Report, Span, Waits};
+pub use report::{Contacts, Drift, Equity, Group, Kept, LeftOut, Move, PoolLine, Report, Span, Waits};
 pub use shown::shown;
 pub use waits::Spread;
 
@@ -49,7 +49,7 @@ pub struct Past {
 }
 
 /// What is rehearsed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan<'a> {
     /// The place in force, where it is known: it tells a move that the proposal makes from one that
     /// earlier place files made, and gives the waiting times of today.
@@ -65,6 +65,8 @@ pub struct Plan<'a> {
     pub seed: u64,
     /// The deprivation data that deciles come from, such as `IoD 2025`; empty: none is configured.
     pub deprivation: &'a str,
+    /// What is kept up to date by FHIR and stands over the proposed files.
+    pub kept: Kept,
 }
 
 /// What stored Encounters say.

@@ -33,6 +33,8 @@ pub struct Report {
     pub moved_by: By,
     /// Referrals that the place in force would not send where they were sent.
     pub drift: Vec<Drift>,
+    /// What is kept up to date by FHIR and stands over the proposed files.
+    pub kept: Kept,
     /// Each pool with a referral before or after.
     pub pools: Vec<PoolLine>,
     /// The last day of each week of `pools[].open_by_week`.
@@ -53,6 +55,28 @@ pub struct Report {
 pub struct Span {
     pub from: Date,
     pub to: Date,
+}
+
+/// Pools, link workers and venues that are kept up to date by FHIR, and what came of them.
+#[derive(Debug, Clone, Default, Serialize, PartialEq, Eq)]
+pub struct Kept {
+    /// True: all of it was left aside, as asked.
+    pub aside: bool,
+    /// What stands over the proposed files, such as `pool coastal`.
+    pub rows: Vec<String>,
+    /// What does not fit the proposed files, and is left out as a gateway would.
+    pub left_out: Vec<LeftOut>,
+    /// Of `rows`: what the proposal changes in the files to no effect, as it is kept by FHIR.
+    pub hidden: Vec<String>,
+}
+
+/// Something kept by FHIR that the proposed files have no place for.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Type and id, such as `HealthcareService/coastal`.
+    pub what: String,
+    /// Why.
+    pub why: String,
 }
 
 /// Moves by their cause.
@@ -187,6 +211,7 @@ pub fn report(
         moved_by: By { proposal: moved.len() as u64 - knock_on, knock_on },
         moved,
         drift: asked().filter_map(drift).collect(),
+        kept: plan.kept.clone(),
         pools,
         weeks: busy::week_ends(replayed),
         waits: Waits {

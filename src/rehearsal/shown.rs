@@ -1,10 +1,12 @@
 //! A report in words, for a network manager.
 
-use super::report::{Equity, Move, PoolLine, Report};
+use super::report::{Equity, Kept, Move, PoolLine, Report};
 use super::waits::Spread;
 
 /// Moves that are told one by one; `--json` has all.
 const MOVES_SHOWN: usize = 20;
+/// Rows kept by FHIR that are named.
+const KEPT_SHOWN: usize = 8;
 
 /// The report as text. `table` lays rows of cells out in columns.
 pub fn shown(report: &Report, table: &dyn Fn(&[Vec<String>]) -> String) -> String {
@@ -26,6 +28,7 @@ pub fn shown(report: &Report, table: &dyn Fn(&[Vec<String>]) -> String) -> Strin
         let count = report.drift.len();
         text.push_str(&format!("\n{count} were sent elsewhere, by earlier place files, than those in force would.\n"));
     }
+    text.push_str(&kept(&report.kept));
     text.push_str(&format!(
         "\nPools (before -> after; waits in days to the first contact)\n{}\n",
         table(&pools(report))
@@ -53,6 +56,38 @@ fn moves(moves: &[Move], table: &dyn Fn(&[Vec<String>]) -> String) -> String {
         text.push_str(&format!("... and {} more; --json has all of them.\n", moves.len() - MOVES_SHOWN));
     }
     text
+}
+
+/// What is kept by FHIR, and where it and the proposed files disagree.
+fn kept(kept: &Kept) -> String {
+    let mut text = String::new();
+    if kept.aside {
+        text.push_str("\nWhat is kept up to date by FHIR was left aside (--without-kept).\n");
+    }
+    if !kept.rows.is_empty() {
+        text.push_str(&format!("\nKept up to date by FHIR, over the proposed files: {}.\n", listed(&kept.rows)));
+    }
+    for what in &kept.hidden {
+        text.push_str(&format!(
+            "  ! {what}: the proposed files change it to no effect, as it is kept by FHIR: change it there.\n"
+        ));
+    }
+    if !kept.left_out.is_empty() {
+        text.push_str("\nKept by FHIR, and left out because it does not fit the proposed files:\n");
+    }
+    for one in &kept.left_out {
+        text.push_str(&format!("  ! {}: {}\n", one.what, one.why));
+    }
+    text
+}
+
+/// The first few of a list, and how many more.
+fn listed(all: &[String]) -> String {
+    let shown = all.iter().take(KEPT_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match all.len().checked_sub(KEPT_SHOWN).filter(|more| *more > 0) {
+        Some(more) => format!("{shown} and {more} more"),
+        None => shown,
+    }
 }
 
 fn pools(report: &Report) -> Vec<Vec<String>> {

@@ -50,7 +50,7 @@ fn lived(place: &Place, arrivals: &[(i64, &str)], days_open: i64) -> Vec<Past> {
 }
 
 fn plan<'a>(old: Option<&'a Place>, new: &'a Place) -> Plan<'a> {
-    Plan { old, new, since: None, measured: None, seed: SEED, deprivation: "" }
+    Plan { old, new, since: None, measured: None, seed: SEED, deprivation: "", kept: Kept::default() }
 }
 
 const PRACTICES: [&str; 5] = ["N84001", "N84002", "N84004", "N84626", "N84012"];

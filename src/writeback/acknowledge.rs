@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::progress::{self, Limits};
 use super::{Route, settle};
 use crate::fhir::ids::stable_id;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::{Cause, Commit, Hold};
 

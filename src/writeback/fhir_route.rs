@@ -139,7 +139,14 @@ fn found(bundle: &Value, key: &str) -> Looked {
         fhir::identifier(entry, WRITE_BACK) == Some(key) || each(&entry["note"]).any(noted)
     };
     let mut entries = each(&bundle["entry"]).map(|entry| &entry["resource"]);
-    entries.find(is_it).map_or(Looked::NotThere, |entry| Looked::There(Box::new(entry.clone())))
+    match entries.find(is_it) {
+        Some(entry) => Looked::There(Box::new(entry.clone())),
+        // The system did not look for the key, and what it left out may hold the entry.
+        None if each(&bundle["link"]).any(|link| link["relation"] == "next") => {
+            Looked::Unanswered("the record's search was not narrowed to the key".to_owned())
+        }
+        None => Looked::NotThere,
+    }
 }
 
 /// What the record shows of an entry.
@@ -236,5 +243,7 @@ mod tests {
         let another = json!({"identifier": [{"system": OUTCOME, "value": key}]});
         assert!(matches!(found(&bundle(another), key), Looked::NotThere));
         assert!(matches!(found(&json!({"resourceType": "OperationOutcome"}), key), Looked::NotOffered));
+        let more = json!({"resourceType": "Bundle", "link": [{"relation": "next", "url": "https://x"}], "entry": []});
+        assert!(matches!(found(&more, key), Looked::Unanswered(_)));
     }
 }

@@ -7,15 +7,19 @@ use std::path::Path;
 
 use super::entry::{Encoded, Submission, Unencodable};
 use super::practice::Came;
-use super::route::Form;
+use super::route::{Form, LETTER};
 use super::{file_record, hl7v2};
+use crate::store::filing::Filing;
 
-/// One try. `true`: something may have left the house.
-pub async fn attempt(folder: &Path, form: Form, submission: &Submission) -> (Came, bool) {
+/// One try; `replaced` is the filing of the version that this one replaces. `true`: something may have
+/// left the house.
+pub async fn attempt(folder: &Path, form: Form, submission: &Submission, replaced: Option<&Filing>) -> (Came, bool) {
+    let was_letter = replaced.is_some_and(|filing| filing.messages.iter().any(|(route, _)| route == LETTER));
     let (encoded, ending) = match form {
         Form::FileRecord => (file_record::encode(submission, file_record::Pairing::Configured), "xml"),
         Form::Result => (hl7v2::result(submission), "hl7"),
-        Form::Letter => (hl7v2::letter(submission), "hl7"),
+        Form::Letter if was_letter => (hl7v2::letter(submission), "hl7"),
+        Form::Letter => (hl7v2::first_letter(submission), "hl7"),
     };
     let encoded = match encoded {
         Ok(encoded) => encoded,

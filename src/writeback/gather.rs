@@ -7,7 +7,7 @@ use super::entry::{Author, Coded, EntryValue, Online, Person, RecordEntry, Submi
 use crate::delivery::runner::Unready;
 use crate::fhir::ids::{NHS_NUMBER, OdsCode};
 use crate::fhir::{self, observation, split_reference};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::commit::OutboxRow;
 use crate::store::filing::Filing;
 

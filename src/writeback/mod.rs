@@ -52,7 +52,7 @@ pub mod wording;
 use std::future::Future;
 
 use crate::delivery::{WRITEBACK, runner};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 
 pub use acknowledge::acknowledged;
 pub use route::Route;

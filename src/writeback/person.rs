@@ -7,7 +7,7 @@ use super::progress::{Limits, Next};
 use super::settle;
 use super::state::{FilingState, may_follow};
 use crate::audit::Entry;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::Commit;
 use crate::store::filing::Filing;

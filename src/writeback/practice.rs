@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use super::entry::Submission;
 use super::progress::{self, Limits, Next, route_of};
 use super::state::FilingState;
 use super::{Route, fhir_route, folder_route, gather, mesh_route, settle};
@@ -14,8 +15,8 @@ use crate::delivery::attempt::backoff;
 use crate::delivery::runner::{Receiver, Tried, Unready};
 use crate::delivery::{contents, reach};
 use crate::fhir::{self, each, observation};
+use crate::gateway::Gateway;
 use crate::nhs::mesh::Client as Mesh;
-use crate::referral::Gateway;
 use crate::store::commit::{Claimed, Commit, Sent};
 use crate::store::filing::{DictionaryRow, Filing};
 use crate::store::{StoreError, Stored};
@@ -127,21 +128,20 @@ impl Practice {
             Route::Mesh { mailbox, document } => {
                 let submission = gather::submission(gateway, &job.claimed.row).await?;
                 let client = self.clients.mesh(gateway)?;
-                let replaced = submission.replaces.and_then(|id| job.others.iter().find(|one| one.id == id));
                 let letter = mesh_route::Letter {
                     client: &client,
                     mailbox: mailbox.as_deref(),
                     birth_date: gateway.config.mesh.birth_date_format,
                     submission: &submission,
                     document: *document,
-                    replaced_at: replaced.map(|one| one.since),
+                    replaced_at: job.replaced(&submission).map(|one| one.since),
                     may_be_sent: job.claimed.attempts > 0,
                 };
                 mesh_route::attempt(&letter, gateway.clock.now()).await
             }
             Route::Folder { folder, form } => {
                 let submission = gather::submission(gateway, &job.claimed.row).await?;
-                folder_route::attempt(folder, *form, &submission).await
+                folder_route::attempt(folder, *form, &submission, job.replaced(&submission)).await
             }
         };
         Ok((came, left.then(|| (contents::entities(&stored), contents::patients(&stored)))))
@@ -155,6 +155,13 @@ struct Job<'a> {
     filing: &'a Filing,
     claimed: &'a Claimed,
     others: &'a [Filing],
+}
+
+impl Job<'_> {
+    /// The filing of the version that this one replaces.
+    fn replaced(&self, submission: &Submission) -> Option<&Filing> {
+        submission.replaces.and_then(|id| self.others.iter().find(|one| one.id == id))
+    }
 }
 
 /// The filing of a row; of rows from before filings were kept, a new one.

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use crate::config::{Config, PracticeSystem};
 use crate::delivery::reach;
 
+/// The word of the route that lays HL7 v2 documents.
+pub const LETTER: &str = "hl7v2-document";
+
 /// A way into a practice's record.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -53,7 +56,7 @@ pub enum Form {
 impl Route {
     /// True for the word of a route that brings a document and no code.
     pub fn is_document(word: &str) -> bool {
-        matches!(word, "send-document" | "hl7v2-document")
+        matches!(word, "send-document" | LETTER)
     }
 
     /// The route of that word for a practice.
@@ -72,7 +75,7 @@ impl Route {
             }),
             "file-record" => folder(system, Form::FileRecord).map_err(refused),
             "hl7v2" => folder(system, Form::Result).map_err(refused),
-            "hl7v2-document" => folder(system, Form::Letter).map_err(refused),
+            LETTER => folder(system, Form::Letter).map_err(refused),
             _ => Err(refused("there is no such route".to_owned())),
         }
     }

@@ -9,7 +9,7 @@ use super::progress::{Alert, Next};
 use crate::audit::{Action, Agent, Entry, Kind, Outcome};
 use crate::delivery;
 use crate::fhir::ids::stable_id;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::{Commit, LedgerRow, LedgerState, OutboxRow};
 use crate::store::filing::{Filing, FilingState, Requeue};

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::progress::{self, Limits};
 use super::settle;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::Commit;
 

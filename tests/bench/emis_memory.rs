@@ -11,8 +11,8 @@ use std::path::Path;
 
 use fingerpost::clock::Clock;
 use fingerpost::config::Config;
+use fingerpost::gateway::Gateway;
 use fingerpost::intake::emis;
-use fingerpost::referral::Gateway;
 
 const REFERRALS: u32 = 100_000;
 const OBSERVATIONS: u32 = 2_000_000;

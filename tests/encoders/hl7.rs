@@ -98,6 +98,12 @@ fn a_document_and_its_correction_are_told_apart() {
     assert_eq!((&value(first, "EVN", 1)[0], &value(second, "EVN", 1)[0]), (&"T02".into(), &"T10".into()));
     assert_eq!(value(second, "TXA", 13), value(first, "TXA", 12), "it names the document that it replaces");
     assert_ne!(value(second, "TXA", 12), value(first, "TXA", 12));
+    let alone = hl7v2::first_letter(&samples::corrected()).unwrap();
+    assert_eq!(alone.message, letters[1].message, "one message, whichever it is");
+    let (said, alone) = &self::read(&python, &[alone])[0];
+    assert!(said.iter().all(|line| PROFILE.contains(&line.as_str())), "{said:?}");
+    assert_eq!((&value(alone, "MSH", 9)[1], &value(alone, "TXA", 13)[0]), (&"T02".into(), &"".into()));
+    assert!(alone.to_string().contains("Replaces: Ref "), "its words say what it corrects");
     for (message, submission) in [(first, samples::score()), (second, samples::corrected())] {
         let words: Vec<&str> =
             message.as_array().unwrap().iter().filter_map(|segment| segment[5][0].as_str()).collect();

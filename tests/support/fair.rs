@@ -16,7 +16,7 @@ use fingerpost::clock::Clock;
 use fingerpost::config::{Config, PracticeSystem};
 use fingerpost::delivery::practice_row;
 use fingerpost::fhir::ids::OdsCode;
-use fingerpost::referral::Gateway;
+use fingerpost::gateway::Gateway;
 use fingerpost::store::commit::{Commit, ResourceWrite};
 use fingerpost::store::filing::Filing;
 use serde_json::json;

@@ -4,7 +4,7 @@
 use fingerpost::clock::Clock;
 use fingerpost::config::{Config, Role};
 use fingerpost::fhir::ids::OdsCode;
-use fingerpost::referral::Gateway;
+use fingerpost::gateway::Gateway;
 use serde_json::Value;
 use uuid::Uuid;
 

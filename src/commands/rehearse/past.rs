@@ -10,7 +10,7 @@ use super::super::Failure;
 use super::super::progress::Progress;
 use crate::fhir::ids::ETHNIC_CATEGORY;
 use crate::fhir::provenance::ROUTE;
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::rehearsal::deprivation::{Deciles, squeezed};
 use crate::rehearsal::{Measured, Past, Person};
 use crate::routing::{Decision, Place};

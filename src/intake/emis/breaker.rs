@@ -12,9 +12,9 @@ use super::open::{self, Part};
 use super::park::Aside;
 use super::row::Deleted;
 use super::{IngestFault, Run};
+use crate::gateway::Gateway;
 use crate::parsing::emis::rows::View;
 use crate::parsing::emis::{Table, cells};
-use crate::referral::Gateway;
 use crate::store::StoreError;
 use crate::store::staging::{Kind, State};
 

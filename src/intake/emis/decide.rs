@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::row::is_damaged;
 use super::select::{self, Class};
 use crate::fhir::ids::OdsCode;
+use crate::gateway::Gateway;
 use crate::mapping::SourceTree;
 use crate::parsing::emis::cells::boolean;
-use crate::referral::Gateway;
 use crate::store::commit::Cause;
 use crate::store::staging::{Candidate, Joined, State};
 

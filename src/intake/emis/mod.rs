@@ -36,8 +36,8 @@ pub use replay::{rehearse, replay};
 use crate::audit::{self, Action, Agent, Entry, Kind};
 use crate::clock::Clock;
 use crate::fhir::ids::OdsCode;
+use crate::gateway::Gateway;
 use crate::intake::result::{Count, IngestResult};
-use crate::referral::Gateway;
 use crate::store::StoreError;
 use crate::store::commit::{Commit, DoorKey};
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::Scope;
 use crate::fhir::ids::{OdsCode, SnomedCode};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::staging::Kind;
 

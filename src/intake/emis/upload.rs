@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 use super::{claims, ingest, silent};
+use crate::gateway::Gateway;
 use crate::intake::result::IngestResult;
-use crate::referral::Gateway;
 use crate::rejection::Rejection;
 
 /// Results remembered; the oldest is forgotten first. What was ingested is in the store all the same.

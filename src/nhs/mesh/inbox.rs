@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::client::Client;
 use super::fault::{MeshError, Refusal};
 use super::kept::{self, Kept};
-use crate::referral::Gateway;
+use crate::gateway::Gateway;
 use crate::store::StoreError;
 
 /// Between two handshakes; MESH wants one in 24 hours.

@@ -5,7 +5,7 @@ use jiff::civil::{Date, date};
 use proptest::prelude::*;
 
 use crate::fhir::ids::OdsCode;
-use crate::routing::{Day, Loads, Place, PlaceFiles, RouteInput, Sex, route};
+use crate::routing::{Day, Decision, Loads, Place, PlaceFiles, RouteInput, Sex, route};
 
 /// Working hours that rows choose from: text, days, days with an evening.
 const HOURS: [(&str, &[Day], &[Day]); 4] = [
@@ -309,7 +309,8 @@ proptest! {
             };
             prop_assert_eq!(decision.pool.as_str(), "restricted");
             prop_assert_eq!(&decision, &route(&made, &loads, elsewhere), "nothing of where they are");
-            let told = serde_json::to_string(&decision).unwrap();
+            // Four digits may stand in the version's hash.
+            let told = serde_json::to_string(&Decision { version: String::new(), ..decision.clone() }).unwrap();
             prop_assert!(!told.contains("0001") && !told.contains("PE37"), "{}", told);
         } else if made.desk(&decision.pool).is_some() {
             prop_assert_eq!(decision.pool.as_str(), "unallocated");

@@ -12,6 +12,7 @@ mod er7;
 use er7::{field, segment};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use uuid::Uuid;
 
 use super::entry::{Coded, Encoded, EntryValue, Online, Submission, Unencodable};
 use super::wording;
@@ -73,14 +74,27 @@ pub fn result(submission: &Submission) -> Result<Encoded, Unencodable> {
 /// # Errors
 /// For an entry that must be hidden, or a person without a good NHS number.
 pub fn letter(submission: &Submission) -> Result<Encoded, Unencodable> {
+    document(submission, submission.replaces)
+}
+
+/// As [`letter`], always T02: for a correction of what went another way, where there is no document
+/// to replace. Its words name what they correct.
+///
+/// # Errors
+/// As [`letter`].
+pub fn first_letter(submission: &Submission) -> Result<Encoded, Unencodable> {
+    document(submission, None)
+}
+
+fn document(submission: &Submission, replaces: Option<Uuid>) -> Result<Encoded, Unencodable> {
     check(submission)?;
     let id = message_id(submission, "mdm");
-    let event = if submission.replaces.is_some() { "T10" } else { "T02" };
+    let event = if replaces.is_some() { "T10" } else { "T02" };
     let mut out = header(submission, &format!("MDM^{event}^MDM_T02"), &id);
     out.push_str(&segment("EVN", &[(1, event.into()), (2, stamp(submission.recorded))]));
     out.push_str(&person(submission));
     out.push_str(&segment("PV1", &[(1, "1".into()), (2, "N".into())]));
-    let parent = submission.replaces.map(|key| field(&[&short(&["hl7v2-document", &key.to_string()]), APPLICATION]));
+    let parent = replaces.map(|key| field(&[&short(&["hl7v2-document", &key.to_string()]), APPLICATION]));
     out.push_str(&segment(
         "TXA",
         &[

@@ -27,7 +27,7 @@ struct Reading {
 
 impl Caseloads {
     /// The caseloads at `now`.
-    pub(super) async fn at(&self, store: &Store, now: Timestamp) -> Result<Loads, StoreError> {
+    pub(crate) async fn at(&self, store: &Store, now: Timestamp) -> Result<Loads, StoreError> {
         let fresh = |at: Timestamp| now.duration_since(at).abs() < AGE_MAX;
         if let Some(reading) = &*self.lock()
             && fresh(reading.at)
@@ -46,7 +46,7 @@ impl Caseloads {
     }
 
     /// One more for the pool and link worker of a decision, until the next reading says.
-    pub(super) fn add(&self, decision: &Decision) {
+    pub(crate) fn add(&self, decision: &Decision) {
         if let Some(Reading { loads, .. }) = &mut *self.lock() {
             *loads.pools.entry(decision.pool.clone()).or_default() += 1;
             if let Some(worker) = &decision.worker {
