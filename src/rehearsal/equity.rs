@@ -109,3 +109,47 @@ fn table(groups: BTreeMap<String, Tally>, below: u64) -> Vec<Group> {
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What somebody can work out of a hidden cell: the least and the most that it may be, given the
+    /// column's sum, what is shown of it, and the most that each hidden cell can be.
+    fn bounds(total: u64, shown: &[Option<u64>], most: &[u64]) -> Vec<(u64, u64)> {
+        let rest = total - shown.iter().flatten().sum::<u64>();
+        let hidden: Vec<usize> = (0..shown.len()).filter(|at| shown[*at].is_none()).collect();
+        let others = |at: usize| hidden.iter().filter(|other| **other != at).map(|other| most[*other]).sum::<u64>();
+        hidden.iter().map(|at| (rest.saturating_sub(others(*at)), most[*at].min(rest))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_hidden_cannot_be_worked_out_from_the_sums(
+            counts in proptest::collection::vec((0u64..30, 0u64..30), 2..7),
+            below in 2u64..8,
+        ) {
+            let counts: Vec<(u64, u64)> = counts.into_iter().map(|(a, b)| (a.max(b).max(1), a.min(b))).collect();
+            let tally = |(people, moved): &(u64, u64)| Tally { people: *people, moved: *moved, ..Tally::default() };
+            let rows = table(counts.iter().enumerate().map(|(n, one)| (format!("g{n}"), tally(one))).collect(), below);
+            let (asked, moving): (u64, u64) = counts.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            let people: Vec<Option<u64>> = rows.iter().map(|row| row.people).collect();
+            for (least, most) in bounds(asked, &people, &vec![asked; rows.len()]) {
+                prop_assert!(least < most, "people are {least} in {rows:?}");
+            }
+            let whole: Vec<u64> = people.iter().map(|shown| shown.unwrap_or(asked)).collect();
+            let moved: Vec<Option<u64>> = rows.iter().map(|row| row.moved).collect();
+            // Nobody or everybody moves: the report's first line says so of each group.
+            for (least, most) in bounds(moving, &moved, &whole).into_iter().filter(|_| moving > 0 && moving < asked) {
+                prop_assert!(least < most, "{least} moved in {rows:?}");
+            }
+            for (row, (people, moved)) in rows.iter().zip(&counts) {
+                let small = |count: u64| count > 0 && count < below;
+                prop_assert!(row.people.is_none() || !small(*people));
+                prop_assert!(row.moved.is_none() || !(small(*moved) || small(people - moved)));
+                prop_assert!(row.people.is_some() || row.moved.is_none(), "a moved count says how many there are at least");
+            }
+        }
+    }
+}

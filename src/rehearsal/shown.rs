@@ -1,8 +1,17 @@
 //! A report in words, for a network manager.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use super::report::{Equity, Kept, Move, PoolLine, Report};
 use super::waits::Spread;
 
+/// Columns of a line.
+const WIDTH: usize = 100;
+/// Causes of moves that are told.
+const CAUSES_SHOWN: usize = 12;
+/// Days more that nine of ten wait, from which on it is said.
+const LONGER_DAYS: u32 = 5;
 /// Moves that are told one by one; `--json` has all.
 const MOVES_SHOWN: usize = 20;
 /// Rows kept by FHIR that are named.
@@ -12,13 +21,14 @@ const KEPT_SHOWN: usize = 8;
 pub fn shown(report: &Report, table: &dyn Fn(&[Vec<String>]) -> String) -> String {
     let days = report.days.map_or_else(|| "no day".to_owned(), |days| format!("{} to {}", days.from, days.to));
     let mut text = format!(
-        "Rehearsal of {} (place files {}): {} referrals of {days}, {} earlier ones, {} placed by hand.\n\n",
+        "Rehearsal of {} (place files {})\n{} referrals of {days}, {} earlier ones, {} placed by hand.\n\n",
         report.place, report.version, report.asked, report.earlier, report.by_hand
     );
     text.push_str(&match report.moved.len() {
         0 => "Nobody would move.\n".to_owned(),
         many => format!(
-            "{many} would move: {} by the proposal itself, {} because pools would be busier or less busy by then.\n{}",
+            "{many} would move: {} by the proposal itself, {} because pools would be busier or less busy by then\n\
+             (knock-on).\n{}",
             report.moved_by.proposal,
             report.moved_by.knock_on,
             moves(&report.moved, table)
@@ -29,6 +39,11 @@ pub fn shown(report: &Report, table: &dyn Fn(&[Vec<String>]) -> String) -> Strin
         text.push_str(&format!("\n{count} were sent elsewhere, by earlier place files, than those in force would.\n"));
     }
     text.push_str(&kept(&report.kept));
+    let look_at = look_at(report);
+    if !look_at.is_empty() {
+        text.push_str("\nTo look at before it is put in force\n");
+        look_at.iter().for_each(|line| text.push_str(&wrapped(line, "  - ", "    ")));
+    }
     text.push_str(&format!(
         "\nPools (before -> after; waits in days to the first contact)\n{}\n",
         table(&pools(report))
@@ -38,24 +53,95 @@ pub fn shown(report: &Report, table: &dyn Fn(&[Vec<String>]) -> String) -> Strin
     }
     text.push_str("\nTaken for granted\n");
     for line in &report.assumptions {
-        text.push_str(&format!("  - {line}\n"));
+        text.push_str(&wrapped(line, "  - ", "    "));
     }
     text.push_str(&format!("  - The seed of the draws is {}.\n\nNothing was stored or sent.", report.seed));
     text
 }
 
+/// The moves, those of one cause together and the largest first, and then some one by one.
 fn moves(moves: &[Move], table: &dyn Fn(&[Vec<String>]) -> String) -> String {
-    let mut rows = vec![cells(["referral", "received", "from", "to", "why"])];
-    for one in moves.iter().take(MOVES_SHOWN) {
-        let cause = if one.knock_on { "knock-on; " } else { "" };
-        let why = format!("{cause}not {}: {}", one.from, one.why_not);
-        rows.push(vec![one.referral.clone(), one.on.to_string(), one.from.clone(), one.to.clone(), why]);
+    let mut causes: BTreeMap<(bool, &str, &str, &str), u64> = BTreeMap::new();
+    for one in moves {
+        *causes.entry((one.knock_on, &one.from, &one.to, &one.why_not)).or_default() += 1;
     }
-    let mut text = format!("{}\n", table(&rows));
+    let mut causes: Vec<_> = causes.into_iter().collect();
+    causes.sort_by_key(|((knock_on, ..), count)| (*knock_on, Reverse(*count)));
+    let mut text = String::new();
+    for ((knock_on, from, to, why_not), count) in causes.iter().take(CAUSES_SHOWN) {
+        let cause = if *knock_on { " (knock-on)" } else { "" };
+        text.push_str(&wrapped(
+            &format!("{count} from {from} to {to}{cause}: not {from}, as {why_not}"),
+            "  ",
+            "      ",
+        ));
+    }
+    if causes.len() > CAUSES_SHOWN {
+        text.push_str(&format!("  ... and {} more causes.\n", causes.len() - CAUSES_SHOWN));
+    }
+    let mut rows = vec![cells(["referral", "received", "from", "to"])];
+    rows.extend(moves.iter().take(MOVES_SHOWN).map(|one| {
+        let cause = if one.knock_on { " (knock-on)" } else { "" };
+        vec![one.referral.clone(), one.on.to_string(), one.from.clone(), format!("{}{cause}", one.to)]
+    }));
+    text.push_str(&format!("\n{}\n", table(&rows)));
     if moves.len() > MOVES_SHOWN {
         text.push_str(&format!("... and {} more; --json has all of them.\n", moves.len() - MOVES_SHOWN));
     }
     text
+}
+
+/// What a network manager would look at before putting the proposal in force.
+fn look_at(report: &Report) -> Vec<String> {
+    let mut out = Vec::new();
+    for line in &report.pools {
+        let (pool, (was, would)) = (&line.pool, line.referrals);
+        let most = line.open_by_week.1.iter().max().copied().unwrap_or(0);
+        let before = line.open_by_week.0.iter().max().copied().unwrap_or(0);
+        match line.room.1 {
+            None if would > was => out.push(format!(
+                "{pool} is a desk and would have {} more to place by hand: a pool that serves or covers them (pools.csv) \
+                 would take them.",
+                would - was
+            )),
+            Some(room) if most > room && most > before => out.push(format!(
+                "{pool} would have up to {most} open with room for {room} ({before} before): give it hours, or a pool \
+                 that takes its overflow."
+            )),
+            _ => {}
+        }
+        let wait = |spread: &Option<Spread>| spread.as_ref().and_then(|spread| spread.ninetieth_days);
+        if let Some((was, would)) = wait(&line.waits.0).zip(wait(&line.waits.1))
+            && would >= was + LONGER_DAYS
+        {
+            out.push(format!("People of {pool} would wait up to {would} days (9 of 10) rather than {was}."));
+        }
+        let not_seen = |spread: &Option<Spread>| spread.as_ref().map_or(0, |spread| spread.not_seen);
+        let (was, would) = (not_seen(&line.waits.0), not_seen(&line.waits.1));
+        if would > was && (line.waits.0.is_some() || line.referrals.0 == 0) {
+            out.push(format!("{would} people of {pool} would not be seen within a year ({was} before)."));
+        }
+    }
+    out
+}
+
+/// Text in lines of at most [`WIDTH`], the first after `first`, the others after `rest`.
+fn wrapped(text: &str, first: &str, rest: &str) -> String {
+    let (mut out, mut line) = (String::new(), first.to_owned());
+    let mut begun = false;
+    for word in text.split(' ') {
+        if begun && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            out.push_str(&line);
+            out.push('\n');
+            (line, begun) = (rest.to_owned(), false);
+        }
+        if begun {
+            line.push(' ');
+        }
+        line.push_str(word);
+        begun = true;
+    }
+    out + &line + "\n"
 }
 
 /// What is kept by FHIR, and where it and the proposed files disagree.
@@ -65,18 +151,19 @@ fn kept(kept: &Kept) -> String {
         text.push_str("\nWhat is kept up to date by FHIR was left aside (--without-kept).\n");
     }
     if !kept.rows.is_empty() {
-        text.push_str(&format!("\nKept up to date by FHIR, over the proposed files: {}.\n", listed(&kept.rows)));
+        let line = format!("Kept up to date by FHIR, over the proposed files: {}.", listed(&kept.rows));
+        text.push_str(&format!("\n{}", wrapped(&line, "", "  ")));
     }
     for what in &kept.hidden {
-        text.push_str(&format!(
-            "  ! {what}: the proposed files change it to no effect, as it is kept by FHIR: change it there.\n"
-        ));
+        let line =
+            format!("{what}: the proposed files change it to no effect, as it is kept by FHIR: change it there.");
+        text.push_str(&wrapped(&line, "  ! ", "    "));
     }
     if !kept.left_out.is_empty() {
         text.push_str("\nKept by FHIR, and left out because it does not fit the proposed files:\n");
     }
     for one in &kept.left_out {
-        text.push_str(&format!("  ! {}: {}\n", one.what, one.why));
+        text.push_str(&wrapped(&format!("{}: {}", one.what, one.why), "  ! ", "    "));
     }
     text
 }

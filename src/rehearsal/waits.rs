@@ -8,7 +8,7 @@
 //! people who give up waiting; desks have no link workers and are left out.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use jiff::civil::Date;
 
@@ -91,7 +91,8 @@ pub fn of<'a>(
         if !workforce.has(pool) {
             continue;
         }
-        for (arrival, wait) in arrivals.iter().zip(one_pool(&workforce, pool, contacts.spread_days, arrivals)) {
+        let slots = |on| workforce.slots(pool, on);
+        for (arrival, wait) in arrivals.iter().zip(one_pool(slots, contacts.spread_days, arrivals)) {
             if let Some(slot) = waits.get_mut(arrival.index) {
                 *slot = wait;
             }
@@ -124,16 +125,17 @@ struct Arrival {
 /// What happens on a day, in the order in which it happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
+    /// A person's next contact is due from this day on.
+    Due,
     /// The pool sees people.
     Open,
-    /// A person's next contact is due from the next day on.
-    Due,
     /// A person is referred.
     Arrives,
 }
 
 /// The waits of a pool's arrivals, which are in the order of their days.
-fn one_pool(workforce: &Workforce<'_>, pool: &str, spread_days: u32, arrivals: &[Arrival]) -> Vec<Wait> {
+/// `slots`: thousandths of contacts that it has time for on a day.
+fn one_pool(slots: impl Fn(i64) -> u64, spread_days: u32, arrivals: &[Arrival]) -> Vec<Wait> {
     let mut waits = vec![Wait::Never; arrivals.len()];
     let Some(end) = arrivals.iter().map(|arrival| arrival.on + DRAIN_DAYS).max() else { return waits };
     let mut left: Vec<u32> = arrivals.iter().map(|arrival| arrival.contacts).collect();
@@ -141,14 +143,13 @@ fn one_pool(workforce: &Workforce<'_>, pool: &str, spread_days: u32, arrivals: &
         arrivals.iter().enumerate().map(|(who, arrival)| Reverse((arrival.on, Event::Arrives, who))).collect();
     let (mut seen_before, mut new) = (VecDeque::new(), VecDeque::new());
     let (mut credit, mut will_open) = (0, false);
-    let mut slots = HashMap::new();
     while let Some(Reverse((on, event, who))) = events.pop() {
         match event {
             Event::Arrives => new.push_back(who),
             Event::Due => seen_before.push_back(who),
             Event::Open => {
                 will_open = false;
-                credit += *slots.entry(on).or_insert_with(|| workforce.slots(pool, on));
+                credit += slots(on);
                 while credit >= CONTACT {
                     let Some(next) = seen_before.pop_front().or_else(|| new.pop_front()) else { break };
                     credit -= CONTACT;
@@ -167,8 +168,14 @@ fn one_pool(workforce: &Workforce<'_>, pool: &str, spread_days: u32, arrivals: &
         }
         if !will_open && on < end && !(seen_before.is_empty() && new.is_empty()) {
             will_open = true;
-            events.push(Reverse((on + 1, Event::Open, 0)));
+            // Nobody is seen on the day they were referred.
+            let opens = if event == Event::Due { on } else { on + 1 };
+            events.push(Reverse((opens, Event::Open, 0)));
         }
     }
     waits
 }
+
+#[cfg(test)]
+#[path = "waits/theory.rs"]
+mod theory;
