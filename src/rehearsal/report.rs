@@ -226,7 +226,7 @@ pub fn report(
 
 fn told(one: &Replayed<'_>, moved: &Moved) -> Move {
     let decision = &moved.decision;
-    let why_not = decision.passed_over.iter().find(|(who, _)| *who == one.before).map(|(_, why)| why.clone());
+    let why_not = decision.passed_over.iter().find(|(who, _)| *who == one.before).map(|(_, why)| why.to_string());
     Move {
         referral: one.past.referral.clone(),
         on: day(one.past.at),

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::ops::Range;
 
 use super::people::Worker;
-use super::place::{Pool, Serves, Tables};
+use super::place::{Pool, Practice, Serves, Tables};
 use super::rows::Period;
 use super::suit::bits;
 use super::table::Table;
@@ -21,6 +21,8 @@ pub(super) struct Index {
     pub pools: Table<String, Range<usize>>,
     /// The rows of a link worker.
     pub workers: Table<String, Range<usize>>,
+    /// For each row of a practice, the rules that can apply there, in their order.
+    pub rules: Vec<Vec<u8>>,
     /// Rows of pools that serve a network, in the order of their ids; so below.
     pub by_network: Table<String, Vec<u32>>,
     /// Rows of pools that serve a cluster.
@@ -68,7 +70,12 @@ impl Index {
             let venues = rows.venues.iter().filter(|venue| venue.accessible && venue.pool == pool.id);
             venues.map(|venue| venue.period).collect()
         };
+        let rules = |practice: &Practice| {
+            let rules = (0u8..=u8::MAX).zip(&rows.rules);
+            rules.filter(|(_, rule)| rule.when.holds_for_practice(practice)).map(|(at, _)| at).collect()
+        };
         let mut index = Self {
+            rules: rows.practices.iter().map(rules).collect(),
             practices: ranges(&rows.practices, |row| row.ods.clone()),
             networks: ranges(&rows.networks, |row| row.code.clone()),
             pools: ranges(&rows.pools, |row| row.id.clone()),

@@ -1,5 +1,7 @@
 //! What routing decides on, how busy everyone is, and the decision as it is kept and shown.
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -208,7 +210,7 @@ pub struct Decision {
     /// Why, a sentence a step, in words that a receptionist understands.
     pub reasons: Vec<String>,
     /// Candidates that were not chosen, `(pool or pool/worker, why not)`.
-    pub passed_over: Vec<(String, String)>,
+    pub passed_over: Vec<(String, Cow<'static, str>)>,
     /// Open episodes of every pool that was weighed, as they were: `(pool, open episodes)`, by id.
     /// A rehearsal goes by them.
     #[serde(default)]

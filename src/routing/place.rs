@@ -272,8 +272,13 @@ impl Place {
 
     /// A practice as it stands on a day; `None`: this place does not know it.
     pub fn practice(&self, ods: &OdsCode, on: Date) -> Option<&Practice> {
-        let rows = &self.rows.practices[self.index.practices.get(ods)?.clone()];
-        rows.iter().find(|practice| practice.period.holds(on))
+        self.practice_row(ods, on).map(|row| &self.rows.practices[row])
+    }
+
+    /// The row of a practice on a day.
+    pub(super) fn practice_row(&self, ods: &OdsCode, on: Date) -> Option<usize> {
+        let mut rows = self.index.practices.get(ods)?.clone();
+        rows.find(|row| self.rows.practices[*row].period.holds(on))
     }
 
     /// A network as it stands on a day.

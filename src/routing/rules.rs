@@ -17,6 +17,8 @@ use crate::fhir::ids::{OdsCode, SnomedCode};
 
 /// The most rules that a place may have: more are no longer readable.
 pub const RULES_MAX: usize = 200;
+// The index keeps a rule's position in a byte.
+const _: () = assert!(RULES_MAX <= 256);
 
 const fn key(path: &'static str, shape: Shape) -> Key {
     Key { path, shape, required: false }
@@ -118,9 +120,13 @@ impl When {
 
     /// True when it holds for a person of a practice.
     pub fn holds(&self, input: &RouteInput, practice: &Practice) -> bool {
+        self.holds_for_practice(practice) && self.holds_for_person(input)
+    }
+
+    /// True when what it asks of the person and the referral holds.
+    pub fn holds_for_person(&self, input: &RouteInput) -> bool {
         let flag = |wanted: Option<bool>, is: bool| wanted.is_none_or(|wanted| wanted == is);
-        self.holds_for_practice(practice)
-            && flag(self.interpreter, input.interpreter)
+        flag(self.interpreter, input.interpreter)
             && flag(self.home_visit, input.home_visit)
             && flag(self.accessible, input.accessible)
             && flag(self.evening, input.evening)

@@ -1,11 +1,16 @@
 //! The sentences of a decision, in words that a receptionist understands. They say what was asked
 //! and what is so of pools; of a link worker only that they are not what was asked for.
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
 
 use super::input::{Day, RouteInput, Sex};
 use super::place::Desk;
-use super::suit::{Refusal, Unfit, Weighed};
+use super::suit::{Refusal, Unfit, Weighed, bits};
+
+/// Pieces that the sentence of what was asked for seldom exceeds.
+const PIECES: usize = 24;
 
 /// English names of languages that are often asked for; others go by their code.
 const LANGUAGES: &[(&str, &str)] = &[
@@ -42,33 +47,34 @@ const LANGUAGES: &[(&str, &str)] = &[
 
 /// What the referral asks for, as a sentence; `None`: nothing in particular.
 pub(super) fn asked(input: &RouteInput, language: Option<&str>) -> Option<String> {
-    let mut parts: Vec<String> = Vec::new();
+    // Pieces of the sentence, each wish after a comma; put together in one go.
+    let mut text: Vec<&str> = Vec::with_capacity(PIECES);
     if let Some(sex) = input.worker_sex {
-        parts.push(if sex == Sex::Female { "a woman as link worker" } else { "a man as link worker" }.into());
+        text.extend([", ", if sex == Sex::Female { "a woman as link worker" } else { "a man as link worker" }]);
     }
     if let Some(code) = language {
         let name = LANGUAGES.iter().find(|(known, _)| *known == code).map_or(code, |(_, name)| name);
-        parts.push(if input.interpreter { format!("{name} or an interpreter") } else { name.to_owned() });
+        text.extend([", ", name, if input.interpreter { " or an interpreter" } else { "" }]);
     }
     if input.home_visit {
-        parts.push("a home visit".into());
+        text.extend([", ", "a home visit"]);
     }
     if input.accessible {
-        parts.push("a step-free place".into());
+        text.extend([", ", "a step-free place"]);
     }
-    if !input.specialisms.is_empty() {
-        parts.push(format!("skills in {}", input.specialisms.join(" and ")));
+    for (at, skill) in input.specialisms.iter().enumerate() {
+        text.extend(if at == 0 { [", ", "skills in ", skill] } else { ["", " and ", skill] });
     }
-    if !input.days.is_empty() {
-        let mut days = input.days.clone();
-        days.sort_unstable();
-        days.dedup();
-        parts.push(days.into_iter().map(Day::name).collect::<Vec<_>>().join(" or "));
+    let days = bits(&input.days);
+    for (at, day) in Day::ALL.into_iter().filter(|day| days & bits(&[*day]) != 0).enumerate() {
+        text.extend([if at == 0 { ", " } else { " or " }, day.name()]);
     }
     if input.evening {
-        parts.push("an evening".into());
+        text.extend([", ", "an evening"]);
     }
-    (!parts.is_empty()).then(|| format!("Asked for: {}.", parts.join(", ")))
+    *text.first_mut()? = "Asked for: ";
+    text.push(".");
+    Some(text.concat())
 }
 
 /// Why a link worker is not the one.
@@ -85,11 +91,11 @@ pub(super) fn unfit(why: Unfit) -> &'static str {
 }
 
 /// Why a pool is not the one, to follow its name.
-pub(super) fn refusal(why: Refusal) -> String {
+pub(super) fn refusal(why: Refusal) -> Cow<'static, str> {
     match why {
         Refusal::HandedBack => "handed the referral back".into(),
         Refusal::Closed => "takes no new referrals".into(),
-        Refusal::AtLimit(limit) => format!("is at its limit of {limit}"),
+        Refusal::AtLimit(limit) => format!("is at its limit of {limit}").into(),
         Refusal::NobodyAtWork => "has nobody at work on that day".into(),
         Refusal::NobodySuitable => "has nobody suitable at work on that day".into(),
         Refusal::NoStepFreeVenue => "has no step-free place".into(),

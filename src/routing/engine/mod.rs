@@ -2,13 +2,17 @@
 //! them, and who stands in when there is none. Pure, total and deterministic; the order of rows
 //! in a file means nothing, the order of rules and of lists in a cell does.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use crate::routing::input::{Decision, Loads, RouteInput};
-use crate::routing::place::{Desk, Place, Practice};
+use crate::routing::place::{Desk, Place};
 use crate::routing::rules::{Own, Rule, To};
 use crate::routing::suit::{Ask, Refusal, Weighed, weigh};
 use crate::routing::words;
+
+/// Sentences that most decisions do not exceed.
+const REASONS: usize = 6;
 
 /// Chooses the pool. `loads` are the open episodes of pools and link workers as they are now.
 ///
@@ -22,7 +26,8 @@ pub fn route(place: &Place, loads: &Loads, input: RouteInput) -> Decision {
     if input.restricted {
         return restricted(place, input);
     }
-    let mut trail = Trail { place, loads, reasons: Vec::with_capacity(4), passed_over: Vec::new(), seen: Vec::new() };
+    let mut trail =
+        Trail { place, loads, reasons: Vec::with_capacity(REASONS), passed_over: Vec::new(), seen: Vec::new() };
     let end = trail.decide(&input, &Ask::of(&input));
     trail.end(input, end)
 }
@@ -55,17 +60,17 @@ struct Trail<'a> {
     place: &'a Place,
     loads: &'a Loads,
     reasons: Vec<String>,
-    passed_over: Vec<(String, String)>,
+    passed_over: Vec<(String, Cow<'static, str>)>,
     seen: Vec<(String, u64)>,
 }
 
 impl<'a> Trail<'a> {
     fn decide(&mut self, input: &RouteInput, ask: &Ask<'_>) -> End<'a> {
         let unallocated = At::Desk(&self.place.unallocated);
-        let Some((practice, pcn)) = self.network(input) else {
+        let Some((row, pcn)) = self.network(input) else {
             return End { at: unallocated, pcn: None, rule: None };
         };
-        let Some((rule, rows)) = self.rule(input, practice, pcn) else {
+        let Some((rule, rows)) = self.rule(input, row, pcn) else {
             self.reasons.push("No rule leads to a pool on that day.".into());
             return End { at: unallocated, pcn: Some(pcn), rule: None };
         };
@@ -83,17 +88,18 @@ impl<'a> Trail<'a> {
         End { at, pcn: Some(pcn), rule: Some(rule) }
     }
 
-    /// The practice and its network; `None` with the reason said.
-    fn network(&mut self, input: &RouteInput) -> Option<(&'a Practice, &'a str)> {
+    /// The row of the practice, and its network; `None` with the reason said.
+    fn network(&mut self, input: &RouteInput) -> Option<(usize, &'a str)> {
         let on = input.on;
         let Some(ods) = &input.practice else {
             self.reasons.push("No practice is known.".to_owned());
             return None;
         };
-        let Some(practice) = self.place.practice(ods, on) else {
+        let Some(row) = self.place.practice_row(ods, on) else {
             self.reasons.push(format!("Practice {ods} is not known to {} on {on}.", self.place.name));
             return None;
         };
+        let practice = &self.place.rows.practices[row];
         let Some(code) = &practice.pcn else {
             self.reasons.push(format!("{} ({ods}) is in no network on {on}.", practice.name));
             return None;
@@ -107,13 +113,14 @@ impl<'a> Trail<'a> {
         let (ods, day) = (ods.as_str(), words::day(on));
         let parts = [&practice.name, " (", ods, ") is in ", &network.name, " (", code, ") on ", &day, "."];
         self.reasons.push(parts.concat());
-        Some((practice, code))
+        Some((row, code))
     }
 
     /// The first rule that applies, and the rows of its pools in force; none for a desk.
-    fn rule(&self, input: &RouteInput, practice: &Practice, pcn: &str) -> Option<(&'a Rule, Vec<usize>)> {
-        let index = &self.place.index;
-        for rule in self.place.rules().iter().filter(|rule| rule.when.holds(input, practice)) {
+    fn rule(&self, input: &RouteInput, row: usize, pcn: &str) -> Option<(&'a Rule, Vec<usize>)> {
+        let (index, practice) = (&self.place.index, &self.place.rows.practices[row]);
+        let rules = index.rules[row].iter().map(|at| &self.place.rules()[usize::from(*at)]);
+        for rule in rules.filter(|rule| rule.when.holds_for_person(input)) {
             let rows: Vec<usize> = match &rule.to {
                 To::Desk(_) => return Some((rule, Vec::new())),
                 To::Pools(ids) => ids.iter().filter_map(|id| self.in_force(id, input)).collect(),
@@ -177,7 +184,7 @@ impl<'a> Trail<'a> {
     fn stand_in(&mut self, input: &RouteInput, ask: &Ask<'_>, unable: Vec<Weighed<'a>>) -> Option<Weighed<'a>> {
         for weighed in &unable {
             if let Some(why) = weighed.refusal {
-                self.reasons.push(format!("{} {}.", weighed.pool.name, words::refusal(why)));
+                self.reasons.push([&weighed.pool.name, " ", &*words::refusal(why), "."].concat());
             }
         }
         let asking: Vec<&Weighed<'_>> = unable.iter().filter(|w| w.refusal.is_some_and(Refusal::wants_cover)).collect();
@@ -257,10 +264,10 @@ impl<'a> Trail<'a> {
                 if weighed.refusal.is_none() && !(with_room && weighed.is_full()) {
                     let load = words::load(&weighed);
                     self.reasons.push(match source.is_full() {
-                        true => format!("{} has no room ({}).", giver.name, words::load(source)),
-                        false => format!("{} cannot take it.", giver.name),
+                        true => [&giver.name, " has no room (", &words::load(source), ")."].concat(),
+                        false => [&giver.name, " cannot take it."].concat(),
                     });
-                    self.reasons.push(format!("{} takes its overflow ({load}).", weighed.pool.name));
+                    self.reasons.push([&weighed.pool.name, " takes its overflow (", &load, ")."].concat());
                     return Some(weighed);
                 }
                 self.pass_over(&weighed, "has no room for others' overflow");
@@ -273,8 +280,7 @@ impl<'a> Trail<'a> {
     fn weigh(&mut self, input: &RouteInput, ask: &Ask<'_>, row: usize) -> Weighed<'a> {
         let passed_over = &mut self.passed_over;
         let mut weighed = weigh(self.place, self.loads, ask, row, |worker, why| {
-            let name = format!("{}/{}", worker.pool, worker.id);
-            passed_over.push((name, words::unfit(why).to_owned()));
+            passed_over.push(([&worker.pool, "/", &worker.id].concat(), Cow::Borrowed(words::unfit(why))));
         });
         if input.not.contains(&weighed.pool.id) {
             weighed.refusal = Some(Refusal::HandedBack);
@@ -297,7 +303,7 @@ impl<'a> Trail<'a> {
     fn pass_over(&mut self, weighed: &Weighed<'_>, why: &str) {
         let text = match weighed.refusal {
             Some(refusal) => words::refusal(refusal),
-            None => format!("{why}: {}", words::load(weighed)),
+            None => [why, ": ", &words::load(weighed)].concat().into(),
         };
         self.passed_over.push((weighed.pool.id.clone(), text));
     }
@@ -342,7 +348,7 @@ fn known_there(best: &Weighed<'_>) -> String {
 }
 
 fn stands_in(weighed: &Weighed<'_>) -> String {
-    format!("{} stands in ({}).", weighed.pool.name, words::load(weighed))
+    [&weighed.pool.name, " stands in (", &words::load(weighed), ")."].concat()
 }
 
 /// Why the best of the candidates is the best.
