@@ -59,7 +59,7 @@ struct Bucket {
 
 impl Default for Strangers {
     fn default() -> Self {
-        Self::new(Allowance { burst: 60, per_minute: 30 })
+        Self::new(Allowance { burst: 300, per_minute: 60 })
     }
 }
 
