@@ -212,7 +212,7 @@ fn seen(whole: &Evaluation) -> Truth {
         contacts: whole.contacts.met.unwrap(),
         missed: whole.contacts.missed.unwrap(),
         met: whole.contacts.people.unwrap(),
-        modes: rows(&whole.contacts.modes, false),
+        modes: rows(&whole.contacts.modes, true),
         referred_on: whole.referred_on.unwrap(),
         signposted: whole.signposted.unwrap(),
         support: rows(&whole.support, false),

@@ -17,7 +17,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
+use crate::fhir::observation;
 use crate::outcome::measure::{Number, measures};
+use crate::outcome::mode;
 use crate::outcome::paired::{Change, Score, changes};
 pub use case::{Case, Label, Standing};
 pub use shown::Line;
@@ -232,7 +234,11 @@ fn contacts(cases: &[Case]) -> Contacts {
     for (mode, count) in cases.iter().flat_map(|case| &case.modes) {
         *modes.entry(mode).or_default() += count;
     }
-    let row = |(mode, count): (&str, u64)| Row { label: mode.to_owned(), code: String::new(), count: Some(count) };
+    let row = |(class, count): (&str, u64)| Row {
+        label: mode(class).to_owned(),
+        code: format!("{}|{class}", observation::ACT_CODE),
+        count: Some(count),
+    };
     Contacts {
         met: sum(|case| case.met),
         missed: sum(|case| case.missed),

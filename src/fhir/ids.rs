@@ -12,8 +12,6 @@ use uuid::Uuid;
 pub const NHS_NUMBER: &str = "https://fhir.nhs.uk/Id/nhs-number";
 /// `https://fhir.nhs.uk/Id/ods-organization-code`
 pub const ODS: &str = "https://fhir.nhs.uk/Id/ods-organization-code";
-/// UK Core's extension for a person's ethnic category.
-pub const ETHNIC_CATEGORY: &str = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-EthnicCategory";
 /// `http://snomed.info/sct`
 pub const SNOMED: &str = "http://snomed.info/sct";
 /// The gateway's own identifier for one EMIS observation: `ORGANISATION-GUID/OBSERVATION-GUID`.

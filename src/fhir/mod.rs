@@ -12,6 +12,7 @@ pub mod communication;
 pub mod dates;
 pub mod directory;
 pub mod episode;
+pub mod ethnicity;
 pub mod evaluation;
 pub mod filing;
 pub mod ids;

@@ -30,8 +30,14 @@ use crate::store::Stored;
 /// The statuses of R4 that say something about a contact.
 const STATUSES: [&str; 8] =
     ["planned", "arrived", "triaged", "in-progress", "onleave", "finished", "cancelled", "entered-in-error"];
-/// How people meet, of v3-ActCode.
-const CLASSES: [&str; 4] = ["AMB", "HH", "VR", "FLD"];
+/// How people meet, of v3-ActCode, with what it means for a link worker.
+const CLASSES: [(&str, &str); 4] =
+    [("AMB", "face to face"), ("HH", "at home"), ("VR", "by telephone, video or message"), ("FLD", "elsewhere")];
+
+/// What a contact's class means, where it is one.
+pub fn mode(class: &str) -> &'static str {
+    CLASSES.iter().find(|(known, _)| *known == class).map_or("not said", |(_, words)| words)
+}
 
 /// What became of a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,8 +155,9 @@ fn valid(journey: &Journey, encounter: &Value, now: Timestamp) -> Result<(), Rej
             Rejection::unprocessable(IssueType::Value, "it must say how the contact stands").at("Encounter.status")
         );
     }
-    if !encounter["class"]["code"].as_str().is_some_and(|class| CLASSES.contains(&class)) {
-        let words = format!("say how they met, as a code of v3-ActCode: {}", CLASSES.join(", "));
+    if !encounter["class"]["code"].as_str().is_some_and(|class| CLASSES.iter().any(|(known, _)| *known == class)) {
+        let words =
+            format!("say how they met, as a code of v3-ActCode: {}", CLASSES.map(|(class, _)| class).join(", "));
         return Err(Rejection::unprocessable(IssueType::Required, words).at("Encounter.class"));
     }
     outcome_known(encounter)?;

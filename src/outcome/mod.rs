@@ -38,7 +38,7 @@ mod template;
 mod terms;
 mod worker;
 
-pub use contact::{Came, came};
+pub use contact::{Came, came, mode};
 pub use preview::{preview, reads};
 pub use share::Share;
 

@@ -1,14 +1,13 @@
 //! Whom a proposal falls on: the share moved and the wait of each group, with small numbers hidden.
 //!
-//! Groups are compared one characteristic at a time. Ethnic categories are the NHS Data
-//! Dictionary's; `Z` (the person did not wish to say) and `99` (nobody asked) are two groups.
-//! <https://www.datadictionary.nhs.uk/data_elements/ethnic_category.html>
+//! Groups are compared one characteristic at a time. What was not sent is a group of its own.
 
 use std::collections::BTreeMap;
 
 use super::replay::Replayed;
 use super::report::{Equity, Group};
 use super::waits::{Spread, Wait};
+use crate::fhir::ethnicity;
 use crate::suppress::{cover, hide};
 
 /// What is known of a person for this; nothing that names them.
@@ -18,7 +17,7 @@ pub struct Person {
     pub age: Option<u8>,
     /// FHIR's administrative gender.
     pub sex: Option<String>,
-    /// Ethnic category code; `None`: not recorded, which counts as `99`.
+    /// Ethnic category code; `None`: not sent.
     pub ethnicity: Option<String>,
     /// ISO 639 code; `None`: not recorded.
     pub language: Option<String>,
@@ -35,7 +34,7 @@ fn groups(person: &Person, deciles: bool) -> Vec<(&'static str, String)> {
     let mut out = vec![
         ("age band", person.age.map_or_else(unknown, band)),
         ("sex", person.sex.clone().unwrap_or_else(unknown)),
-        ("ethnicity", person.ethnicity.clone().unwrap_or_else(|| "99".to_owned())),
+        ("ethnicity", person.ethnicity.as_deref().map_or("not sent", ethnicity::category).to_owned()),
         ("language", person.language.clone().unwrap_or_else(unknown)),
     ];
     if deciles {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::super::Failure;
 use super::super::progress::Progress;
-use crate::fhir::ids::ETHNIC_CATEGORY;
+use crate::fhir::ethnicity::ETHNIC_CATEGORY;
 use crate::fhir::provenance::ROUTE;
 use crate::gateway::Gateway;
 use crate::rehearsal::deprivation::{Deciles, squeezed};
@@ -17,7 +17,6 @@ use crate::routing::{Decision, Place};
 use crate::store::commit::{LedgerRow, LedgerState};
 use crate::store::{Search, StoreError, Stored};
 
-/// UK Core's extension for the ethnic category.
 /// What a ledger row waits for once a referral has ended and only its write-back is to come.
 const WRITTEN_BACK: &str = "practice-system";
 
