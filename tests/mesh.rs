@@ -267,7 +267,7 @@ async fn a_served_gateway_empties_its_mailbox_by_itself() {
     sandbox.report(GATEWAY, "14", &first).await;
     let runners = fingerpost::runners::Runners::start(&gateway);
     them.send(&parcel(GATEWAY, ACK, &acknowledgement(1)), now()).await.unwrap();
-    for _ in 0..200 {
+    for _ in 0..2400 {
         if us.inbox(None, now()).await.unwrap().messages.is_empty() {
             break;
         }
