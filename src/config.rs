@@ -352,6 +352,8 @@ mod sections {
     pub struct Access {
         pub token_seconds: u64,
         pub key_file: String,
+        pub unknown_burst: u32,
+        pub unknown_per_minute: u32,
         #[serde(default)]
         pub clients: Vec<Client>,
     }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::gateway::Gateway;
 use crate::referral::clocks;
-use crate::{delivery, directory, intake, nhs, writeback};
+use crate::{access, delivery, directory, intake, nhs, writeback};
 
 /// The running loops.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ impl Runners {
         }
         running.spawn(shown(gateway.clone(), stopped.clone()));
         running.spawn(clocks::run(gateway.clone(), stopped.clone()));
+        running.spawn(access::strangers::run(gateway.clone(), stopped.clone()));
         running.spawn(intake::folder::watch(gateway.clone(), stopped));
         Self { stop, running }
     }

@@ -16,6 +16,7 @@ mod keys;
 pub mod roles;
 pub mod scope;
 mod seen;
+pub mod strangers;
 mod token;
 
 use std::collections::HashMap;
@@ -158,6 +159,8 @@ pub struct Access {
     audience: String,
     development: bool,
     seen: seen::Seen,
+    /// Requests without a valid token.
+    pub strangers: strangers::Strangers,
 }
 
 impl Access {
@@ -183,6 +186,10 @@ impl Access {
             audience: format!("urn:fingerpost:{}", config.gateway.ods),
             development: config.is_development(),
             seen: seen::Seen::default(),
+            strangers: strangers::Strangers::new(strangers::Allowance {
+                burst: config.access.unknown_burst,
+                per_minute: config.access.unknown_per_minute,
+            }),
         })
     }
 }

@@ -125,11 +125,6 @@ pub const OPERATIONS: &[Operation] = &[
         roles: &[Role::Referrer, Role::Pool, Role::Consumer, Role::Ig],
         needs: Some(("Provenance", 'r')),
     },
-    Operation {
-        name: "filing",
-        roles: &[Role::Referrer, Role::Pool, Role::Consumer, Role::Ig],
-        needs: Some(("Observation", 'r')),
-    },
     // Whose Task it must be is `referral::moves`'s to say; operations need no patient data for it.
     Operation { name: "re-route", roles: &[Role::Ops, Role::Pool], needs: None },
     Operation { name: "hand-back", roles: &[Role::Pool], needs: Some(("Task", 'u')) },

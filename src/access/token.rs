@@ -2,7 +2,8 @@
 //! short-lived access token. <https://hl7.org/fhir/smart-app-launch/backend-services.html>,
 //! <https://www.rfc-editor.org/rfc/rfc7523>
 //!
-//! Every attempt is an audit entry, durable before the answer. An assertion is good once: its
+//! Every attempt is an audit entry, durable before the answer, but for the many that nobody known
+//! makes from one address (`strangers`). An assertion is good once: its
 //! `jti` is a door key in the same commit, so it is refused on every gateway that shares the store.
 
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +27,8 @@ const ASSERTION_SECONDS_MAX: i64 = 300;
 const CLOCK_SECONDS: i64 = 10;
 /// Longest `jti`, bytes.
 const JTI_BYTES_MAX: usize = 256;
+/// Characters of `X-Request-Id` that go into the log.
+const REQUEST_CHARS_MAX: usize = 64;
 /// The only kind of assertion.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -68,19 +71,31 @@ pub struct OAuthError {
     pub description: &'static str,
     /// The HTTP status.
     pub status: u16,
+    /// Whole seconds after which to try again, where that is told.
+    pub wait_seconds: Option<u64>,
 }
 
 impl OAuthError {
     const fn request(description: &'static str) -> Self {
-        Self { error: "invalid_request", description, status: 400 }
+        Self { error: "invalid_request", description, status: 400, wait_seconds: None }
     }
 
     const fn client(description: &'static str) -> Self {
-        Self { error: "invalid_client", description, status: 401 }
+        Self { error: "invalid_client", description, status: 401, wait_seconds: None }
     }
 
-    const UNAVAILABLE: Self =
-        Self { error: "temporarily_unavailable", description: "the attempt could not be recorded", status: 503 };
+    const UNAVAILABLE: Self = Self {
+        error: "temporarily_unavailable",
+        description: "the attempt could not be recorded",
+        status: 503,
+        wait_seconds: None,
+    };
+
+    /// Too many from that address that no known client signed.
+    const fn throttled(wait_seconds: u64) -> Self {
+        let description = "too many requests from this address that no known client signed; wait, then sign in";
+        Self { error: "temporarily_unavailable", description, status: 429, wait_seconds: Some(wait_seconds) }
+    }
 
     /// The answer's body.
     pub fn body(&self) -> Value {
@@ -143,6 +158,11 @@ pub async fn token(gateway: &Gateway, asked: TokenRequest<'_>) -> Result<TokenAn
         Err(refused) => refused,
     };
     let (client, refusal) = refused;
+    if client.is_none()
+        && let Err(wait_seconds) = gateway.access.strangers.admit(asked.address, now)
+    {
+        return Err(OAuthError::throttled(wait_seconds));
+    }
     let entry = entry(&asked, client, Outcome::MinorFailure, refusal.description, now);
     let recorded = gateway.store.commit(Commit { audit: vec![entry], ..Commit::default() }).await;
     recorded.map_err(|fault| unrecorded(&fault))?;
@@ -180,7 +200,7 @@ impl Access {
         let grants_nothing = scopes.is_empty() && !client.allowed().is_empty();
         if grants_nothing || form.scope.trim().is_empty() {
             let description = "none of the scopes asked for is open to this client";
-            return Err(refuse(OAuthError { error: "invalid_scope", description, status: 400 }));
+            return Err(refuse(OAuthError { error: "invalid_scope", description, status: 400, wait_seconds: None }));
         }
         let key = format!("{}\u{1f}{}", client.config.id, claims.jti);
         let kept = SignedDuration::from_secs(ASSERTION_SECONDS_MAX + 2 * CLOCK_SECONDS);
@@ -253,7 +273,7 @@ fn entry(
         outcome,
         agent,
         purpose: "HOPERAT".to_owned(),
-        request: asked.request.to_owned(),
+        request: asked.request.chars().take(REQUEST_CHARS_MAX).collect(),
         entities: Vec::new(),
         patients: Vec::new(),
         query: String::new(),
@@ -303,7 +323,7 @@ impl Form {
         }
         if self.grant_type != "client_credentials" {
             let description = "grant_type must be client_credentials";
-            return Err(OAuthError { error: "unsupported_grant_type", description, status: 400 });
+            return Err(OAuthError { error: "unsupported_grant_type", description, status: 400, wait_seconds: None });
         }
         if self.client_assertion_type != ASSERTION_TYPE || self.client_assertion.is_empty() {
             return Err(OAuthError::client("a client signs in by client_assertion, of type jwt-bearer"));

@@ -61,6 +61,24 @@ impl Told {
     }
 }
 
+/// Counts a request of somebody who is not known, by its address.
+///
+/// # Errors
+/// The answer 429, for which no entry is kept but the summed one of `access::strangers`.
+pub(super) fn stranger(gateway: &crate::gateway::Gateway, address: &str, why: Option<&Rejection>) -> Result<(), Told> {
+    // Whoever shows a token of ours that is past its time is told so, whatever others do.
+    if why.is_some_and(|why| why.issues.iter().any(|issue| issue.kind == IssueType::Expired)) {
+        return Ok(());
+    }
+    gateway.access.strangers.admit(address, gateway.clock.now()).map_err(|seconds| {
+        let words = "too many requests from this address without a valid access token; wait, then sign in";
+        let mut told = Told::refused(&Rejection::new(BarsError::TooManyRequests, IssueType::Throttled, words));
+        told.headers.retain(|(name, _)| *name != header::RETRY_AFTER);
+        told.headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        told
+    })
+}
+
 /// Takes one request in and lets its answer out.
 pub async fn enter(State(edge): AtEdge, request: Request) -> Response {
     let (parts, body) = request.into_parts();
@@ -74,10 +92,15 @@ pub async fn enter(State(edge): AtEdge, request: Request) -> Response {
     let route = asked.as_ref().map_or_else(|_| "/fhir/{unknown}".to_owned(), Interaction::route);
 
     let admitted = admit(&edge, &parts, body, &mut exchange, &asked, &form).await;
-    let mut told = match (admitted, asked) {
-        (Ok(_room), Ok(interaction)) => in_time(exchange, interaction).await,
-        (Err(rejection), Ok(interaction)) => refuse(&exchange, Some(&interaction), rejection).await,
-        (Ok(_), Err(rejection)) | (Err(rejection), Err(_)) => refuse(&exchange, None, rejection).await,
+    let counted = match exchange.caller {
+        Some(_) => Ok(()),
+        None => stranger(&edge.gateway, &exchange.address, admitted.as_ref().err()),
+    };
+    let mut told = match (counted, admitted, asked) {
+        (Err(told), ..) => told,
+        (_, Ok(_room), Ok(interaction)) => in_time(exchange, interaction).await,
+        (_, Err(rejection), Ok(interaction)) => refuse(&exchange, Some(&interaction), rejection).await,
+        (_, Ok(_), Err(rejection)) | (_, Err(rejection), Err(_)) => refuse(&exchange, None, rejection).await,
     };
     if told.status == BarsError::MethodNotAllowed.status().0 {
         told.headers.push((header::ALLOW, allowed(path)));
@@ -92,6 +115,7 @@ fn exchange(edge: &super::Edge, parts: &Parts, query: Vec<(String, String)>) -> 
     Exchange {
         gateway: edge.gateway.clone(),
         caller: None,
+        address: who::Peer::of(parts).0,
         at: edge.gateway.clock.now(),
         headers: parts.headers.clone(),
         query,
@@ -102,7 +126,7 @@ fn exchange(edge: &super::Edge, parts: &Parts, query: Vec<(String, String)>) -> 
     }
 }
 
-/// Who is it, is there room, is the request whole, and may the caller ask this?
+/// Who is it (where it is to be known, even where it need not be), is there room, is the request whole, and may the caller ask this?
 async fn admit<'a>(
     edge: &'a super::Edge,
     parts: &Parts,
@@ -111,13 +135,15 @@ async fn admit<'a>(
     asked: &Result<Interaction, Rejection>,
     form: &Result<Form, Rejection>,
 ) -> Result<tokio::sync::SemaphorePermit<'a>, Rejection> {
+    let open = matches!(asked, Ok(Interaction::Capabilities));
+    match who::authenticate(&edge.gateway, parts) {
+        Ok(caller) => exchange.caller = Some(caller),
+        Err(_) if open => {}
+        Err(unknown) => return Err(unknown),
+    }
     let room = edge.room.try_acquire().map_err(|_| {
         Rejection::new(BarsError::Unavailable, IssueType::Throttled, "the gateway is busy; send it again")
     })?;
-    let open = matches!(asked, Ok(Interaction::Capabilities));
-    if !open {
-        exchange.caller = Some(who::authenticate(&edge.gateway, parts)?);
-    }
     let interaction = asked.as_ref().map_err(Clone::clone)?;
     form.as_ref().map_err(Clone::clone)?;
     if !open && !matches!(interaction, Interaction::Bundle) {
@@ -258,7 +284,7 @@ async fn audit(
         interaction: interaction.map_or("unknown", Interaction::word).to_owned(),
         action: interaction.map_or(crate::audit::Action::E, Interaction::action),
         outcome: outcome_of(status),
-        agent: exchange.caller.as_ref().map_or_else(anonymous, crate::access::Caller::agent),
+        agent: exchange.caller.as_ref().map_or_else(|| anonymous(&exchange.address), crate::access::Caller::agent),
         purpose: purpose(exchange.caller.as_ref().map(|caller| caller.role)).to_owned(),
         request: exchange.request.clone(),
         entities: record.entities,
@@ -292,13 +318,13 @@ const fn purpose(role: Option<Role>) -> &'static str {
 }
 
 /// Nobody that is known.
-pub(super) fn anonymous() -> Agent {
+pub(super) fn anonymous(address: &str) -> Agent {
     Agent {
         client: "anonymous".into(),
         ods: String::new(),
         role: String::new(),
         user: String::new(),
-        address: String::new(),
+        address: address.to_owned(),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Exchange {
     pub gateway: Gateway,
     /// Who asks; `None` only where no sign-in is needed.
     pub caller: Option<Caller>,
+    /// The network address it came from; empty where it came by no socket.
+    pub address: String,
     /// When.
     pub at: Timestamp,
     /// All headers.

@@ -3,6 +3,7 @@
 use axum::http::Method;
 
 use crate::audit::Action;
+use crate::fhir::ids::NhsNumber;
 use crate::rejection::{BarsError, IssueType, Rejection};
 
 /// A resource type that is served here, and whether pools may write it.
@@ -237,7 +238,9 @@ fn updated_kind(name: &str) -> Result<&'static str, Rejection> {
 fn id_of(id: &str) -> Result<String, Rejection> {
     let fits = id.len() <= ID_CHARS_MAX
         && !id.is_empty()
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+        // No id of ours is an NHS number; one asked for by mistake must not reach the audit log.
+        && NhsNumber::parse(id).is_err();
     if fits { Ok(id.to_owned()) } else { Err(Rejection::not_found()) }
 }
 
@@ -278,6 +281,7 @@ mod tests {
         assert_eq!(status(Method::POST, "Flag/a/$preview-outcome"), Some(404));
         assert_eq!(status(Method::GET, "Slot"), Some(404));
         assert_eq!(status(Method::GET, "Task/a_b"), Some(404));
+        assert_eq!(status(Method::GET, "Patient/9990000018"), Some(404));
         assert_eq!(status(Method::GET, "Task/a/_history/x"), Some(404));
         assert_eq!(status(Method::GET, "a/b/c/d/e"), Some(404));
         assert_eq!(status(Method::GET, ""), Some(405));

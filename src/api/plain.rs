@@ -20,12 +20,14 @@ use super::interaction::{no_path, wrong_method as rejected_method};
 use super::who::{self, Peer};
 use super::{AtEdge, Edge, base, metrics as meters};
 use crate::access::{self, Caller, TokenRequest};
-use crate::audit::{Action, Agent, Entry, Kind, tiles};
+use crate::audit::{Action, Entry, Kind, tiles};
 use crate::fhir::wire::Form;
 use crate::rejection::Rejection;
 
 /// Longest token request.
 const FORM_BYTES_MAX: usize = 32 * 1024;
+/// Where nobody need sign in.
+const OPEN: [&str; 6] = ["/livez", "/readyz", "/.well-known/", "/fhir/.well-known/", "/oauth2/token", "/audit/"];
 /// Ids that are mirrored.
 const MIRRORED: [&str; 2] = ["x-request-id", "x-correlation-id"];
 
@@ -119,7 +121,14 @@ pub async fn token(State(edge): AtEdge, request: Request) -> Response {
     };
     match access::token(&edge.gateway, asked).await {
         Ok(answer) => json_of(StatusCode::OK, &serde_json::to_value(answer).unwrap_or_default()),
-        Err(error) => json_of(StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST), &error.body()),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+            let mut response = json_of(status, &error.body());
+            if let Some(seconds) = error.wait_seconds {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            response
+        }
     }
 }
 
@@ -151,10 +160,12 @@ pub async fn nowhere(State(edge): AtEdge, request: Request) -> Response {
     refuse(&edge, &parts, "unknown", &rejection).await
 }
 
-/// 405 for everything that is not FHIR.
+/// 405 for everything that is not FHIR; 401 where a token is needed and none is shown.
 pub async fn wrong_method(State(edge): AtEdge, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    refuse(&edge, &parts, "unknown", &rejected_method()).await
+    let open = OPEN.iter().any(|open| parts.uri.path().starts_with(open));
+    let unknown = who::authenticate(&edge.gateway, &parts).err().filter(|_| !open);
+    refuse(&edge, &parts, "unknown", &unknown.unwrap_or_else(rejected_method)).await
 }
 
 /// The caller, where it may do `operation`.
@@ -165,8 +176,16 @@ pub async fn signed_in(edge: &Edge, parts: &Parts, operation: &str) -> Result<Ca
 
 /// A refusal, audited.
 pub async fn refuse(edge: &Edge, parts: &Parts, interaction: &str, rejection: &Rejection) -> Response {
-    let agent = who::authenticate(&edge.gateway, parts)
-        .map_or_else(|_| Agent { address: Peer::of(parts).0, ..door::anonymous() }, |caller| caller.agent());
+    let agent = match who::authenticate(&edge.gateway, parts) {
+        Ok(caller) => caller.agent(),
+        Err(unknown) => {
+            let address = Peer::of(parts).0;
+            if let Err(told) = door::stranger(&edge.gateway, &address, Some(&unknown)) {
+                return respond(told, Form::Json);
+            }
+            door::anonymous(&address)
+        }
+    };
     let entry = Entry {
         id: Uuid::new_v4(),
         at: edge.gateway.clock.now(),

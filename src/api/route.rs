@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Answered, Record};
 use super::exchange::Exchange;
 use super::who;
+use crate::config::Role;
 use crate::fhir::plain;
 use crate::referral::explain;
 use crate::referral::moves::{self, Moved, Mover};
@@ -24,6 +25,10 @@ pub async fn explain(exchange: &Exchange, id: &str) -> Answered {
 
 /// `POST Task/{id}/$re-route` with `pool` and `reason`.
 pub async fn re_route(exchange: &Exchange, id: &str) -> Answered {
+    // Operations hold no scope on resources; a pool's desk needs its token to cover the Task.
+    if exchange.caller()?.role == Role::Pool {
+        exchange.caller()?.may("update", "Task")?;
+    }
     let asked = asked(exchange)?;
     let (pool, reason) = (needed(&asked, "pool")?, needed(&asked, "reason")?);
     let mover = Mover::caller(exchange.caller()?, &exchange.request);

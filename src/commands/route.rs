@@ -108,7 +108,7 @@ async fn go(options: &Options, referral: &str, to: &str, reason: &str) -> Result
             entry.entities.push(format!("ServiceRequest/{referral}"));
             entry.detail = format!("refused: {why}");
             open::record(&gateway, entry).await?;
-            return Err(Failure::input(why.to_string()));
+            return Err(why.into());
         }
     };
     if options.json {

@@ -98,6 +98,8 @@ pub const KEYS: &[Key] = &[
     key("audit.key_file", Path),
     key("access.token_seconds", Whole(10, 3600)),
     key("access.key_file", Path),
+    key("access.unknown_burst", Whole(1, 100_000)),
+    key("access.unknown_per_minute", Whole(1, 100_000)),
     needed("access.clients[].id", Name),
     needed("access.clients[].name", Text),
     needed("access.clients[].ods", Ods),

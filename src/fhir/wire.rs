@@ -2,7 +2,7 @@
 //! <https://hl7.org/fhir/R4/json.html>, <https://hl7.org/fhir/R4/xml.html>
 //!
 //! Nothing that a sender can put in a document reaches past this door: no document types or
-//! entities, no nesting beyond [`XML_DEPTH_MAX`] or [`JSON_DEPTH_MAX`], no NUL, only UTF-8.
+//! entities, no member twice, no nesting beyond [`XML_DEPTH_MAX`] or [`JSON_DEPTH_MAX`], no NUL, only UTF-8.
 
 use fhirbolt::{FhirReleases, element::Element};
 use quick_xml::events::Event;
@@ -88,7 +88,37 @@ fn parse_json(text: &str) -> Result<Value, Rejection> {
         let what = if e.is_eof() { "the JSON ends too early" } else { "the JSON is not well formed" };
         structure(format!("{what}: line {}, column {}", e.line(), e.column()))
     })?;
-    if value.is_object() { Ok(value) } else { Err(structure("the JSON is not an object")) }
+    if !value.is_object() {
+        return Err(structure("the JSON is not an object"));
+    }
+    if members_written(text) != members_read(&value) {
+        return Err(structure("an object of the JSON has a member twice; which of them holds cannot be known"));
+    }
+    Ok(value)
+}
+
+/// Members of objects in a well-formed JSON text: the colons outside strings.
+fn members_written(text: &str) -> usize {
+    let (mut count, mut quoted, mut escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b':' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+/// Members of all objects of a value. A member that stood twice is in it once.
+fn members_read(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => members.len() + members.values().map(members_read).sum::<usize>(),
+        Value::Array(items) => items.iter().map(members_read).sum(),
+        _ => 0,
+    }
 }
 
 fn parse_xml(text: &str) -> Result<Value, Rejection> {

@@ -145,6 +145,11 @@ async fn once(gateway: &Gateway, mover: &Mover, task: &str, to: &To<'_>, why: &s
         return Err(refused("it is with that pool already", "pool").into());
     }
     let family = family::of(gateway, &standing.ids, &standing.episode).await?;
+    // The family is read later than the Task that was judged: another may have moved it in between.
+    let task = family.iter().find(|member| member.kind == "Task" && member.id == standing.ids.task);
+    if task.is_none_or(|task| task.version != standing.task_version) {
+        return Err(Fault::Race);
+    }
     let at = gateway.clock.now();
     let mut writes = Vec::new();
     for member in &family {
@@ -162,7 +167,7 @@ async fn once(gateway: &Gateway, mover: &Mover, task: &str, to: &To<'_>, why: &s
         writes.push(version::write(body, member.version + 1, at, &visible, member.lineage.clone()));
     }
     writes.push(provenance_write(gateway, mover, &standing, &decision, &writes, &family).await?);
-    let commit = commit(gateway, mover, &standing, &decision, writes).await?;
+    let commit = commit(gateway, mover, (&standing, to), &decision, writes).await?;
     gateway.store.commit(commit).await?;
     delivery::wake();
     gateway.caseloads.add(&decision);
@@ -351,7 +356,7 @@ async fn provenance_write(
 async fn commit(
     gateway: &Gateway,
     mover: &Mover,
-    standing: &Standing,
+    (standing, to): (&Standing, &To<'_>),
     decision: &Decision,
     writes: Vec<ResourceWrite>,
 ) -> Result<Commit, StoreError> {
@@ -367,7 +372,7 @@ async fn commit(
         id: Uuid::new_v4(),
         at,
         kind: Kind::Operation,
-        interaction: if decision.input.not.contains(&standing.pool) { "hand-back" } else { "re-route" }.to_owned(),
+        interaction: if matches!(to, To::Back) { "hand-back" } else { "re-route" }.to_owned(),
         action: Action::U,
         outcome: audit::Outcome::Success,
         agent: mover.agent.clone(),
