@@ -70,15 +70,23 @@ impl Route {
     }
 }
 
+/// The id alone. A referral's id is a UUID; anything else, such as an NHS number typed by mistake, is
+/// nobody's and must not get as far as the audit log: it becomes empty.
 fn bare(referral: &str) -> &str {
-    referral.strip_prefix("ServiceRequest/").unwrap_or(referral)
+    let id = referral.strip_prefix("ServiceRequest/").unwrap_or(referral);
+    uuid::Uuid::try_parse(id).map_or("", |_| id)
+}
+
+/// The referral for an audit entry, where one was named.
+fn named(referral: &str) -> Option<String> {
+    (!referral.is_empty()).then(|| format!("ServiceRequest/{referral}"))
 }
 
 async fn show(options: &Options, referral: &str) -> Result<(), Failure> {
     let gateway = open::gateway(options).await?;
     let explained = explain(&gateway, referral).await?;
     let mut entry = open::entry(&gateway, "route-explain", Action::R);
-    entry.entities.push(format!("ServiceRequest/{referral}"));
+    entry.entities.extend(named(referral));
     if explained.is_none() {
         entry.outcome = crate::audit::Outcome::MinorFailure;
         entry.detail = "no such referral".into();
@@ -105,7 +113,7 @@ async fn go(options: &Options, referral: &str, to: &str, reason: &str) -> Result
         Err(why) => {
             let mut entry = open::entry(&gateway, "re-route", Action::U);
             entry.outcome = crate::audit::Outcome::MinorFailure;
-            entry.entities.push(format!("ServiceRequest/{referral}"));
+            entry.entities.extend(named(referral));
             entry.detail = format!("refused: {why}");
             open::record(&gateway, entry).await?;
             return Err(why.into());

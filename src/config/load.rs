@@ -1,11 +1,15 @@
 //! The layers: compiled-in defaults, then the file, then the environment. All faults at once.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 
 use super::settings::{At, Setting, assemble, check, general, read};
 use super::shape::{LIST_MAX, Shape};
 use super::{Config, DEFAULTS, Fault, keys::KEYS};
+
+/// Longest configuration file, bytes.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What an environment variable of the gateway begins with.
 pub const PREFIX: &str = "FINGERPOST__";
@@ -87,13 +91,25 @@ fn read_checked(name: &str, text: &str, faults: &mut Vec<Fault>) -> Vec<Setting>
     }
 }
 
+/// A file's text, no longer than [`FILE_BYTES_MAX`].
+fn bounded(file: &Path) -> Result<String, String> {
+    let unread = |why: std::io::Error| format!("cannot be read: {why}");
+    let mut text = String::new();
+    let open = std::fs::File::open(file).map_err(unread)?;
+    open.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unread)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("larger than {} MiB: not a configuration", FILE_BYTES_MAX / (1024 * 1024)));
+    }
+    Ok(text)
+}
+
 /// Reads the place's own file; its relative paths begin at its folder.
 fn read_file(file: &Path, faults: &mut Vec<Fault>) -> Vec<Setting> {
     let name = file.display().to_string();
-    let text = match std::fs::read_to_string(file) {
+    let text = match bounded(file) {
         Ok(text) => text,
-        Err(why) => {
-            faults.push(Fault { file: name, line: 1, text: format!("cannot be read: {why}") });
+        Err(text) => {
+            faults.push(Fault { file: name, line: 1, text });
             return Vec::new();
         }
     };
