@@ -39,11 +39,11 @@ impl<'a> Ask<'a> {
         }
     }
 
-    fn refuses(&self, pool: &Pool, worker: &Worker, hours: Hours) -> Option<Unfit> {
+    fn refuses(&self, pool: &Pool, worker: &Worker, hours: Hours, speaks: bool) -> Option<Unfit> {
         let on_days = |bits: u8| if self.days == 0 { bits != 0 } else { bits & self.days != 0 };
         if self.sex.is_some() && worker.sex != self.sex {
             Some(Unfit::Sex)
-        } else if self.language.is_some() && !self.speaks(worker) && !(self.interpreter && pool.interpreter) {
+        } else if self.language.is_some() && !speaks && !(self.interpreter && pool.interpreter) {
             Some(Unfit::Language)
         } else if self.home_visit && !worker.home_visits {
             Some(Unfit::HomeVisit)
@@ -159,14 +159,15 @@ pub(super) fn weigh<'a>(
             continue;
         }
         fte_hundredths += worker.fte_hundredths;
-        if let Some(why) = ask.refuses(pool, worker, place.index.hours[*at as usize]) {
+        let speaks = ask.speaks(worker);
+        if let Some(why) = ask.refuses(pool, worker, place.index.hours[*at as usize], speaks) {
             unfit(worker, why);
             continue;
         }
         // A smaller tuple is the better suggestion: known, speaks the language, less to do; then by id,
         // which is the order of the rows.
         let load = loads.worker(&worker.id) * 100 * 100 / u64::from(worker.fte_hundredths.max(1));
-        let rank = (previous != Some(worker.id.as_str()), !ask.speaks(worker), load);
+        let rank = (previous != Some(worker.id.as_str()), !speaks, load);
         if best.is_none_or(|(a, b, c, _)| rank < (a, b, c)) {
             best = Some((rank.0, rank.1, rank.2, worker));
         }

@@ -12,7 +12,7 @@ use super::suit::{Refusal, Unfit, Weighed, bits};
 /// Pieces that the sentence of what was asked for seldom exceeds.
 const PIECES: usize = 24;
 
-/// English names of languages that are often asked for; others go by their code.
+/// English names of languages that are often asked for, by code in order; others go by their code.
 const LANGUAGES: &[(&str, &str)] = &[
     ("ar", "Arabic"),
     ("bfi", "British Sign Language"),
@@ -53,7 +53,8 @@ pub(super) fn asked(input: &RouteInput, language: Option<&str>) -> Option<String
         text.extend([", ", if sex == Sex::Female { "a woman as link worker" } else { "a man as link worker" }]);
     }
     if let Some(code) = language {
-        let name = LANGUAGES.iter().find(|(known, _)| *known == code).map_or(code, |(_, name)| name);
+        let known = LANGUAGES.binary_search_by_key(&code, |(code, _)| code);
+        let name = known.map_or(code, |at| LANGUAGES[at].1);
         text.extend([", ", name, if input.interpreter { " or an interpreter" } else { "" }]);
     }
     if input.home_visit {
@@ -148,5 +149,15 @@ pub(super) fn desk(desk: &Desk) -> String {
     match desk.clock_hours {
         0 => format!("{} looks after {}.", desk.owner, desk.name),
         hours => format!("{} looks after {} and places it within {hours} hours.", desk.owner, desk.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LANGUAGES;
+
+    #[test]
+    fn languages_stand_in_the_order_in_which_they_are_looked_up() {
+        assert!(LANGUAGES.is_sorted_by(|a, b| a.0 < b.0));
     }
 }
