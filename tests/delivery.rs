@@ -241,7 +241,7 @@ async fn stopping_lets_what_is_under_way_finish() {
 /// the one that had not does it now.
 #[tokio::test]
 async fn what_was_given_up_goes_again_under_its_key() {
-    use fingerpost::audit::{Action, Agent, Entry, Kind, Outcome};
+    use fingerpost::audit::{Action, Agent, Entry, Kind};
     use fingerpost::delivery::again;
     use fingerpost::store::delivery::DeliveryState;
     let database = wellness().await;
@@ -258,21 +258,8 @@ async fn what_was_given_up_goes_again_under_its_key() {
     until("both are given up", async || given_up().await.len() == 2).await;
     assert!(database.inbox().taken.is_empty());
     let rows = given_up().await;
-    let entry = Entry {
-        id: uuid::Uuid::new_v4(),
-        at: house.gateway.clock.now(),
-        kind: Kind::Operation,
-        interaction: "deliveries-retry".into(),
-        action: Action::U,
-        outcome: Outcome::Success,
-        agent: Agent::gateway(&house.gateway.config.gateway.ods),
-        purpose: "HOPERAT".into(),
-        request: String::new(),
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
-        detail: String::new(),
-    };
+    let agent = Agent::gateway(&house.gateway.config.gateway.ods);
+    let entry = Entry::operations(Kind::Operation, "deliveries-retry", Action::U, agent, house.gateway.clock.now());
     database.steering.faults().lose_answer = 1;
     again::one(&house.gateway, rows[0].id, "it is back", entry.clone()).await.unwrap();
     let done = async |at: usize| house.gateway.store.delivery(rows[at].id).await.unwrap().unwrap().state;
