@@ -81,13 +81,13 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_hundred_at_once_all_have_their_turn() {
+    async fn thirty_at_once_all_have_their_turn() {
         let thing = Arc::new(AtomicU32::new(0));
-        let all: Vec<_> = (0..100).map(|_| tokio::spawn(add(thing.clone()))).collect();
+        let all: Vec<_> = (0..30).map(|_| tokio::spawn(add(thing.clone()))).collect();
         for one in all {
             assert!(matches!(one.await, Ok(Ok(()))));
         }
-        assert_eq!(thing.load(Ordering::SeqCst), 100);
+        assert_eq!(thing.load(Ordering::SeqCst), 30);
     }
 
     #[tokio::test]
