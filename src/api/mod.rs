@@ -17,6 +17,7 @@ mod filing;
 mod forwarded;
 mod history;
 pub mod interaction;
+mod linger;
 pub mod metrics;
 pub mod negotiate;
 mod plain;
@@ -128,6 +129,7 @@ pub fn router_within(gateway: Gateway, limits: Limits) -> Router {
         .fallback(plain::nowhere)
         .method_not_allowed_fallback(plain::wrong_method)
         .layer(CatchPanicLayer::custom(plain::panicked))
+        .layer(axum::middleware::from_fn(linger::hear_out))
         .layer(axum::middleware::from_fn_with_state(edge.clone(), plain::around))
         .with_state(edge)
 }
