@@ -95,8 +95,10 @@ pub async fn enter(State(edge): AtEdge, request: Request) -> Response {
     let mut told = match (counted, admitted, asked) {
         (Err(told), ..) => told,
         (_, Ok(room), Ok(interaction)) => in_time(exchange, interaction, edge.limits.answer, room).await,
-        (_, Err(rejection), Ok(interaction)) => refuse(&exchange, Some(&interaction), rejection).await,
-        (_, Ok(_), Err(rejection)) | (_, Err(rejection), Err(_)) => refuse(&exchange, None, rejection).await,
+        (_, Err(rejection), asked) => {
+            kept_in_time(edge.limits.answer, refuse(&exchange, asked.as_ref().ok(), rejection)).await
+        }
+        (_, Ok(_), Err(rejection)) => kept_in_time(edge.limits.answer, refuse(&exchange, None, rejection)).await,
     };
     if told.status == BarsError::MethodNotAllowed.status().0 {
         told.headers.push((header::ALLOW, allowed(path)));
@@ -201,6 +203,12 @@ pub(super) async fn perform(exchange: &Exchange, interaction: Interaction) -> To
             refuse_as(exchange, Some(&interaction), rejection, record).await
         }
     }
+}
+
+/// A refusal whose entry is durable in time, else 503: a store that stands still keeps nobody waiting.
+pub(super) async fn kept_in_time(limit: Duration, refusal: impl Future<Output = Told>) -> Told {
+    let busy = |_| Told::refused(&crate::store::StoreError::Overloaded.into());
+    tokio::time::timeout(limit, refusal).await.unwrap_or_else(busy)
 }
 
 pub(super) async fn refuse(exchange: &Exchange, interaction: Option<&Interaction>, rejection: Rejection) -> Told {

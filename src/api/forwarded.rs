@@ -95,7 +95,8 @@ fn is_escaped(before: &str) -> bool {
 /// What an element of `Forwarded` says in `for`: it may say so once.
 fn node_of(element: &str) -> Option<&str> {
     let pairs = FromRight { rest: Some(element), at: ';' };
-    let mut told = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| name.eq_ignore_ascii_case("for"));
+    let mut told =
+        pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| name.eq_ignore_ascii_case("for"));
     let (_, value) = told.next()?;
     if told.next().is_some() {
         return None;
@@ -187,12 +188,26 @@ mod tests {
 
     #[test]
     fn garbage_is_nobody_and_leaves_the_proxy_that_sent_it() {
-        for value in ["", ",", "unknown", "_hidden", "\"192.0.2.1\"", "192.0.2.999", "a\tb", "192.0.2.1 192.0.2.2", "[::1"] {
+        for value in
+            ["", ",", "unknown", "_hidden", "\"192.0.2.1\"", "192.0.2.999", "a\tb", "192.0.2.1 192.0.2.2", "[::1"]
+        {
             assert_eq!(usual(value), NEAR, "{value}");
         }
         for value in [
-            "", ";", "for=", "for=\"", "for=unknown", "for=_x", "192.0.2.1", "for=192.0.2.1;for=192.0.2.2", "for = 1",
-            "by=192.0.2.1", "for=2001:db9::1]", "for=\"192.0.2.1", "for=\"192\\.0.2.1\"", "for=\"[192.0.2.1]\"",
+            "",
+            ";",
+            "for=",
+            "for=\"",
+            "for=unknown",
+            "for=_x",
+            "192.0.2.1",
+            "for=192.0.2.1;for=192.0.2.2",
+            "for = 1",
+            "by=192.0.2.1",
+            "for=2001:db9::1]",
+            "for=\"192.0.2.1",
+            "for=\"192\\.0.2.1\"",
+            "for=\"[192.0.2.1]\"",
         ] {
             assert_eq!(standard(value), NEAR, "{value}");
         }

@@ -16,6 +16,7 @@ pub mod exchange;
 mod filing;
 mod forwarded;
 mod history;
+mod impatient;
 pub mod interaction;
 mod linger;
 pub mod metrics;

@@ -214,10 +214,12 @@ pub async fn refuse(edge: &Edge, parts: &Parts, interaction: &str, rejection: &R
         query: String::new(),
         detail: rejection.to_string(),
     };
-    let told = door::keep(&edge.gateway, entry)
-        .await
-        .map_or_else(|unkept| Told::refused(&unkept), |()| Told::refused(rejection));
-    respond(told, Form::Json)
+    let kept = async {
+        door::keep(&edge.gateway, entry)
+            .await
+            .map_or_else(|unkept| Told::refused(&unkept), |()| Told::refused(rejection))
+    };
+    respond(door::kept_in_time(edge.limits.answer, kept).await, Form::Json)
 }
 
 /// A JSON document.

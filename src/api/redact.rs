@@ -57,8 +57,11 @@ pub fn name(text: &str) -> String {
 fn known(kind: &str, name: &str) -> bool {
     let (bare, modifier) = name.split_once([':', '.']).unwrap_or((name, ""));
     let of_log = kind == "AuditEvent" && audit_event::PARAMETERS.iter().any(|(parameter, _)| *parameter == bare);
-    let named =
-        of_log || OPEN.contains(&bare) || SHAPING.contains(&bare) || of(kind).any(|parameter| parameter.name == bare);
+    let named = of_log
+        || OPEN.contains(&bare)
+        || OPEN_TOKENS.contains(&bare)
+        || SHAPING.contains(&bare)
+        || of(kind).any(|parameter| parameter.name == bare);
     named && (modifier.is_empty() || MODIFIERS.contains(&modifier) || TYPES.iter().any(|kind| kind.name == modifier))
 }
 
@@ -67,7 +70,9 @@ fn is_plain(value: &str) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._:/|,+\\#$".contains(&b);
     value.len() <= VALUE_CHARS_MAX
         && value.bytes().all(legal)
-        && !value.split(|c: char| !c.is_ascii_digit() && c != '-').any(|part| NhsNumber::parse(&part.replace('-', "")).is_ok())
+        && !value
+            .split(|c: char| !c.is_ascii_digit() && c != '-')
+            .any(|part| NhsNumber::parse(&part.replace('-', "")).is_ok())
 }
 
 fn open(kind: &str, name: &str) -> bool {
@@ -103,10 +108,14 @@ mod tests {
     fn what_is_typed_in_the_wrong_place_is_not_kept() {
         let of = |text: &str| query("Task", &super::super::exchange::pairs(text.as_bytes()));
         assert_eq!(of("9990000018&Mr+Secret=1&secret=x&owner:Secret=x"), "*=*&*=*&*=*&*=*");
-        assert_eq!(of("patient=9990000018&_id=999-000-0018&status=Mr+Secret&code=s|871731000000106"),
-            "patient=*&_id=*&status=*&code=s|871731000000106");
-        assert_eq!(of("owner:Organization=o&_lastUpdated=gt2026-01-01T00:00:00Z&_include=Task:owner"),
-            "owner:Organization=o&_lastUpdated=gt2026-01-01T00:00:00Z&_include=Task:owner");
+        assert_eq!(
+            of("patient=9990000018&_id=999-000-0018&status=Mr+Secret&code=s|871731000000106"),
+            "patient=*&_id=*&status=*&code=s|871731000000106"
+        );
+        assert_eq!(
+            of("owner:Organization=o&_lastUpdated=gt2026-01-01T00:00:00Z&_include=Task:owner"),
+            "owner:Organization=*&_lastUpdated=gt2026-01-01T00:00:00Z&_include=Task:owner"
+        );
         let nameless = "what cannot be a parameter's name";
         for hostile in ["", "Secret", "9990000018", "a9990000018", "mr secret", "a\u{202e}b", &"a".repeat(41)] {
             assert_eq!(name(hostile), nameless);

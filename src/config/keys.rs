@@ -4,8 +4,8 @@
 
 use super::settings::Key;
 use super::shape::Shape::{
-    self, Address, Addresses, Digest, Flag, Name, Networks, Number, Ods, OdsList, OneOf, Path, PathNamed, StoreUrl, Text, Texts,
-    Url, UrlNamed, Whole, WordsOf,
+    self, Address, Addresses, Digest, Flag, Name, Networks, Number, Ods, OdsList, OneOf, Path, PathNamed, StoreUrl,
+    Text, Texts, Url, UrlNamed, Whole, WordsOf,
 };
 
 /// The events that a receiver may ask for; each stands for all that begin with it and a full stop.

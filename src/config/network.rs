@@ -43,7 +43,10 @@ impl Network {
         if address != network.first() {
             return Err(format!("'{text}' has bits set past its prefix; the block is {}/{bits}", network.first()));
         }
-        Ok(Self { address: address.to_canonical(), bits: if is_mapped(address) { bits.saturating_sub(96) } else { bits } })
+        Ok(Self {
+            address: address.to_canonical(),
+            bits: if is_mapped(address) { bits.saturating_sub(96) } else { bits },
+        })
     }
 
     /// True when the address is one of this network's; an IPv4 address that is mapped into IPv6 is
@@ -105,8 +108,23 @@ mod tests {
     #[test]
     fn what_is_no_block_is_none() {
         for bad in [
-            "", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/08x", "10.1.2.3/8", "10.0.0",
-            "010.0.0.1", "::/129", "2001:db8::1/32", "proxy.example", "10.0.0.1:80", "[::1]", " 10.0.0.1", "10.0.0.0/8/8",
+            "",
+            "/",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "10.0.0.0/08x",
+            "10.1.2.3/8",
+            "10.0.0",
+            "010.0.0.1",
+            "::/129",
+            "2001:db8::1/32",
+            "proxy.example",
+            "10.0.0.1:80",
+            "[::1]",
+            " 10.0.0.1",
+            "10.0.0.0/8/8",
             "fe80::1%eth0",
         ] {
             assert!(Network::parse(bad).is_err(), "{bad}");

@@ -236,12 +236,14 @@ mod tests {
         let long = "a".repeat(100_000);
         for hostile in ["Zyxwvplanted", "9990000018", "a9990000018", "a b", "a\u{202e}b", "", "_", "a.b", "é", &long] {
             let issues = check(&json!({"resourceType": "Patient", "name": [{"family": "a", hostile: "b"}]}));
-            let issue = issues.err().and_then(|mut rejection| rejection.issues.pop()).map(|i| (i.expression, i.diagnostics));
+            let issue =
+                issues.err().and_then(|mut rejection| rejection.issues.pop()).map(|i| (i.expression, i.diagnostics));
             let (expression, diagnostics) = issue.unwrap_or_default();
             assert_eq!(expression.as_deref(), Some("Patient.name[0]"), "{hostile:.20}");
             assert!(diagnostics.ends_with("here: member 2 of this object, as it was sent"), "{diagnostics}");
         }
-        let longest = check(&json!({"resourceType": "Patient", "a".repeat(64): 1})).err().map(|mut r| r.issues.remove(0));
+        let longest =
+            check(&json!({"resourceType": "Patient", "a".repeat(64): 1})).err().map(|mut r| r.issues.remove(0));
         assert_eq!(longest.and_then(|issue| issue.expression), Some(format!("Patient.{}", "a".repeat(64))));
     }
 
