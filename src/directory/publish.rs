@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{KINDS, everybody, is_kept, read};
-use crate::audit::{Action, Agent, Entry};
+use crate::audit::{Action, Agent, Entry, Kind};
 use crate::fhir::{self, directory, version};
 use crate::gateway::Gateway;
 use crate::routing::{Overlay, Place};
-use crate::store::commit::Commit;
+use crate::store::commit::{Commit, ResourceWrite};
 use crate::store::{Search, StoreError, Stored};
 
 /// Resources written in one commit.
@@ -61,11 +61,9 @@ async fn once(gateway: &Gateway) -> Result<usize, StoreError> {
     let made = writes.len();
     while !writes.is_empty() {
         let rest = writes.split_off(writes.len().min(WRITES_MAX));
-        let entities = writes.iter().map(|w| format!("{}/{}/_history/{}", w.kind, w.id, w.version)).collect();
-        let audit = vec![Entry {
-            entities,
-            ..super::entry("publish", Action::U, Agent::gateway(&gateway.config.gateway.ods), now)
-        }];
+        let entities = writes.iter().map(ResourceWrite::entity).collect();
+        let agent = Agent::gateway(&gateway.config.gateway.ods);
+        let audit = vec![Entry { entities, ..Entry::operations(Kind::Operation, "publish", Action::U, agent, now) }];
         gateway.store.commit(Commit { writes, audit, ..Commit::default() }).await?;
         writes = rest;
     }

@@ -5,9 +5,8 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::audit::{self, Action, Agent, Entry, Kind};
+use crate::audit::{Action, Agent, Entry, Kind};
 use crate::delivery;
 use crate::fhir::communication::{self, Notice, To};
 use crate::fhir::ids::stable_id;
@@ -65,20 +64,12 @@ pub(super) async fn escalate(gateway: &Gateway, due: &Countdown, id: &str, now: 
     });
     let write = version::write(notice, 1, now, &mine, String::new());
     let named = [(write.kind.clone(), write.id.clone(), 1), (task.kind, task.id, task.version)];
+    let agent = Agent::gateway(&gateway.config.gateway.ods);
     let entry = Entry {
-        id: Uuid::new_v4(),
-        at: now,
-        kind: Kind::Operation,
-        interaction: "attention-escalation".to_owned(),
-        action: Action::C,
-        outcome: audit::Outcome::Success,
-        agent: Agent::gateway(&gateway.config.gateway.ods),
-        purpose: "TREAT".to_owned(),
-        request: String::new(),
-        entities: vec![format!("{}/{}/_history/1", write.kind, write.id)],
+        entities: vec![write.entity()],
         patients: vec![patient.to_owned()],
-        query: String::new(),
         detail: format!("pool {pool}"),
+        ..Entry::care(Kind::Operation, "attention-escalation", Action::C, agent, now)
     };
     let done = Countdown { step: Step::Return, due: None, ..due.clone() };
     let commit = Commit {

@@ -69,7 +69,10 @@ pub async fn more_commits_than_the_queue_holds_are_refused(url: String) {
         tokio::spawn(async move { (number, store.commit(keyed(&format!("r{number}"))).await) })
     });
     let waiting: Vec<_> = waiting.collect();
-    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    // While it is held nothing is done: who has an answer was refused.
+    while waiting.iter().filter(|task| task.is_finished()).count() < 4 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     held.release().await;
     let (mut done, mut refused) = (0, 0);
     for task in waiting {
