@@ -155,11 +155,12 @@ pub fn place_of_folder(folder: &Path) -> Result<Place, Vec<Fault>> {
     Place::load(&name.unwrap_or_default(), &files)
 }
 
-/// The fault that the bank holidays end soon: within 90 days working days would be miscounted.
-pub fn calendar_ends(config: &Config, now: jiff::Timestamp) -> Option<Fault> {
+/// What is to be said of the bank holidays' end, and whether it is a fault already or a warning yet.
+pub fn calendar_ends(config: &Config, now: jiff::Timestamp) -> Option<(Fault, bool)> {
     let calendar = load_calendar(config).ok()?;
-    let text = calendar.notice(now.to_zoned(crate::clock::london()).date())?;
-    Some(Fault { file: format!("config/{}", calendar::FILE), line: 1, text })
+    let on = now.to_zoned(crate::clock::london()).date();
+    let text = calendar.notice(on)?;
+    Some((Fault { file: format!("config/{}", calendar::FILE), line: 1, text }, calendar.is_ending(on)))
 }
 
 fn survey_place(config: &Config, at: &dyn Fn(&str) -> At) -> Result<(Place, Vec<Fault>), Vec<Fault>> {

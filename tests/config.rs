@@ -37,6 +37,27 @@ fn plant(file: &Path, from: &str, to: &str) -> usize {
     1 + text[..at].matches('\n').count()
 }
 
+/// A calendar that ends is told of in time: a warning for a year, a fault at last.
+#[test]
+fn bank_holidays_that_end_soon_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = copy(folder.path());
+    let shipped = fingerpost::config::Config::development(folder.path());
+    let told = |on: &str| fingerpost::opening::calendar_ends(&shipped, on.parse().unwrap());
+    assert!(told("2026-12-30T12:00:00Z").is_none());
+    assert!(matches!(told("2027-06-01T12:00:00Z"), Some((_, false))));
+    assert!(matches!(told("2027-12-01T12:00:00Z"), Some((_, true))));
+    let (ended, is_fault) = told("2028-01-03T12:00:00Z").unwrap();
+    assert!(is_fault && ended.text.contains("counted as working days"), "{ended}");
+
+    // By the command, of a calendar that has ended.
+    let calendar = folder.path().join("config/bank-holidays.csv");
+    let check = || fingerpost(folder.path(), &["check", "--config", &file.display().to_string(), "--json"], &[]);
+    fs::write(&calendar, "date,name,source,note\n2024-12-25,Christmas,gov.uk,\n").unwrap();
+    let faults = check().expect(2).json();
+    assert!(faults["faults"].to_string().contains("ended on 2024-12-31"), "{faults}");
+}
+
 fn append(file: &Path, more: &str) -> usize {
     let text = fs::read_to_string(file).unwrap();
     fs::write(file, format!("{text}{more}")).unwrap();
@@ -94,7 +115,8 @@ fn the_shipped_configuration_has_no_fault() {
     fingerpost(folder.path(), &["check"], &[]).expect(0);
     let file = copy(folder.path());
     let ran = fingerpost(folder.path(), &["check", "--json", "--config", file.to_str().unwrap()], &[]).expect(0);
-    assert_eq!(ran.json(), serde_json::json!({"ok": true, "faults": []}));
+    let told = ran.json();
+    assert_eq!((&told["ok"], &told["faults"]), (&true.into(), &serde_json::json!([])));
 }
 
 #[test]

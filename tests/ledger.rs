@@ -36,6 +36,13 @@ fn it_adds_up_by_practice_and_day_and_a_kept_copy_can_be_checked() {
     assert!(ledger["reconciles"] == true && adds_up(&ledger["totals"]), "{ledger:#}");
     let days = ledger["days"].as_array().unwrap();
     assert!(days.len() > 1 && days.iter().all(adds_up));
+    assert!(days.iter().all(|day| day["day"].is_string()), "what was ignored has its day too");
+    let some = days.iter().find(|day| day["ignored"] != 0).expect("the demo's extract has rows that are not ours");
+    let (practice, day) = (some["practice"].as_str().unwrap(), some["day"].as_str().unwrap());
+    let cell = run(&["--json", "--practice", practice, "--date", day]).expect(0).json();
+    for word in SUMS.iter().chain(["received"].iter()) {
+        assert_eq!(cell["totals"][word], some[word], "{word} of one practice and day");
+    }
     let sum = |word: &str| days.iter().map(|day| day[word].as_u64().unwrap()).sum::<u64>();
     for word in SUMS.iter().chain(["received"].iter()) {
         assert_eq!(ledger["totals"][word], sum(word), "{word}");
@@ -73,6 +80,7 @@ fn it_adds_up_by_practice_and_day_and_a_kept_copy_can_be_checked() {
     let report = run(&["--fhir", "--signed", "--practice", "N84001"]).expect(0).json();
     assert_eq!((&report["resourceType"], &report["status"]), (&"MeasureReport".into(), &"complete".into()));
     assert_eq!(report["reporter"]["identifier"]["value"], "N84001");
+    assert!(!report.to_string().contains("without a day"));
     std::fs::write(&kept, report.to_string()).unwrap();
     check(&kept, &key).expect(0);
     let summary = run(&["--json", "--summary"]).expect(0).json();

@@ -226,13 +226,70 @@ async fn an_answer_of_self_harm_alerts_the_pool_and_the_practice_at_once() {
     let (alert, _) = told.iter().find(|(_, practice)| !practice).unwrap();
     let id = alert["id"].as_str().unwrap();
     assert!(clock(&house, id).await.stopped.is_none());
-    let answer = json!({"resourceType": "Communication", "status": "completed", "sent": "2026-02-01T10:30:00Z",
-        "basedOn": [{"reference": format!("ServiceRequest/{}", to.referral)}],
-        "inResponseTo": [{"reference": format!("Communication/{id}")}],
-        "recipient": [{"reference": format!("Patient/{}", to.patient)}],
-        "payload": [{"contentString": "Looked at."}]});
-    house.create(&to, answer).await.unwrap();
+    house.create(&to, answer(&to, id)).await.unwrap();
     assert_eq!(clock(&house, id).await.why, "answered");
+}
+
+/// The pool says that it looks at an alert.
+fn answer(to: &Referred, alert: &str) -> Value {
+    json!({"resourceType": "Communication", "status": "completed", "sent": "2026-02-01T10:30:00Z",
+        "basedOn": [{"reference": format!("ServiceRequest/{}", to.referral)}],
+        "inResponseTo": [{"reference": format!("Communication/{alert}")}],
+        "recipient": [{"reference": format!("Patient/{}", to.patient)}],
+        "payload": [{"contentString": "Looked at."}]})
+}
+
+#[tokio::test]
+async fn an_alert_is_answered_after_the_episode_has_ended_and_nothing_else_is_written() {
+    let (house, to) = referred(|_| {}).await;
+    house.moves(&to, "accepted").await.unwrap();
+    house.create(&to, phq9(&to, 1)).await.unwrap();
+    let told = alerts(&house).await;
+    let id = told.iter().find(|(_, practice)| !practice).unwrap().0["id"].as_str().unwrap().to_owned();
+    close(&house, &to).await;
+    let before = (house.read("Task", &to.task).await, house.gateway.store.outbox_of(&to.referral, "writeback:").await);
+
+    let mut noted = answer(&to, &id);
+    noted["extension"] = json!([{"url": "https://fingerpost.dev/StructureDefinition/restricted-note", "extension": [
+        {"url": "kind", "valueCode": "safeguarding"}, {"url": "text", "valueString": "For the practice."}]}]);
+    let why = house.create(&to, noted).await.unwrap_err();
+    assert_eq!(why.issues[0].expression.as_deref(), Some("Communication.extension"), "no note after the end");
+    let mut other = answer(&to, "6f0c5b1e-3f0a-5b7e-9d0b-0c6f3b1f2a4d");
+    assert!(house.create(&to, other.clone()).await.is_err(), "it answers nothing");
+    other["inResponseTo"] = Value::Null;
+    assert!(house.create(&to, other).await.is_err(), "the episode is closed");
+    assert!(clock(&house, &id).await.stopped.is_none());
+
+    let stored = house.create(&to, answer(&to, &id)).await.unwrap();
+    assert_eq!(clock(&house, &id).await.why, "answered");
+    // What one answers is no alert: the way is not open for any other word.
+    let mut chain = answer(&to, &stored.id);
+    chain["payload"][0]["contentString"] = json!("And more.");
+    assert!(house.create(&to, chain).await.is_err());
+    let after = (house.read("Task", &to.task).await, house.gateway.store.outbox_of(&to.referral, "writeback:").await);
+    assert_eq!((before.0, before.1.unwrap().len()), (after.0, after.1.unwrap().len()), "the episode is as it was");
+}
+
+#[tokio::test]
+async fn the_practice_has_an_entry_of_an_alert_by_its_usual_route() {
+    let (house, to) = referred(|_| {}).await;
+    house.moves(&to, "accepted").await.unwrap();
+    let stored = house.create(&to, phq9(&to, 2)).await.unwrap();
+    let filed = async || house.gateway.store.outbox_of(&to.referral, "writeback:").await.unwrap();
+    let rows = filed().await;
+    let entries: Vec<_> = rows.iter().filter(|(_, event, _)| event == "outcome.attention").collect();
+    assert_eq!(entries.len(), 1);
+    let mut corrected = phq9(&to, 3);
+    corrected["id"] = json!(stored.id);
+    corrected["status"] = json!("amended");
+    house.update(&to.pool, corrected, None).await.unwrap();
+    let again = filed().await;
+    assert_eq!(again.iter().filter(|(_, event, _)| event == "outcome.attention").count(), 1, "once a score");
+    let found = house.gateway.store.search(fingerpost::store::Search::of("Observation")).await.unwrap().found;
+    let bodies: Vec<Value> = found.iter().map(|one| serde_json::from_slice(&one.body).unwrap()).collect();
+    let entry = bodies.iter().find(|one| one["code"]["coding"][0]["code"] == "score-needs-attention").unwrap();
+    let words = entry.to_string().to_lowercase();
+    assert!(!words.contains("phq") && !words.contains("harm"), "{words}");
 }
 
 #[tokio::test]
@@ -248,6 +305,8 @@ async fn a_person_who_shares_nothing_is_alerted_of_to_the_pool_alone() {
     assert_eq!((told.len(), told[0].1), (1, false));
     let words = told[0].0["payload"][0]["contentString"].as_str().unwrap();
     assert!(words.contains("has NOT been"), "{words}");
+    let filed = house.gateway.store.outbox_of(&to.referral, "writeback:").await.unwrap();
+    assert!(filed.iter().all(|(_, event, _)| event != "outcome.attention"), "nothing goes into their record");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::audit_event;
 use super::exchange::Exchange;
 use super::interaction::{OPERATIONS, TYPES, Type};
 use crate::clock::instant;
-use crate::fhir::capability;
+use crate::fhir::{capability, parameters};
 
 /// The statement.
 pub fn answer(exchange: &Exchange) -> Answer {
@@ -31,10 +31,10 @@ fn resource(served: &Type) -> Value {
     if served.updated {
         interactions.push("update");
     }
-    let parameters: Vec<(&str, &str)> =
+    let searched: Vec<(&str, &str)> =
         if audit { audit_event::PARAMETERS.to_vec() } else { capability::parameters(served.name) };
     let codes: Vec<Value> = interactions.iter().map(|code| json!({"code": code})).collect();
-    let searches: Vec<Value> = parameters.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
+    let searches: Vec<Value> = searched.iter().map(|(name, kind)| search(served.name, name, kind)).collect();
     let mut resource = json!({
         "type": served.name,
         "interaction": codes,
@@ -57,4 +57,13 @@ fn resource(served: &Type) -> Value {
     }
     resource["searchParam"] = json!(searches);
     resource
+}
+
+/// A search parameter; one that is not R4's with its definition.
+fn search(of: &str, name: &str, kind: &str) -> Value {
+    let mut search = json!({"name": name, "type": kind});
+    if let Some(definition) = parameters::definition(of, name) {
+        search["definition"] = json!(definition);
+    }
+    search
 }

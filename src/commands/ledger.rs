@@ -160,11 +160,9 @@ async fn reckon(
     let mut onward = requests(gateway, vec![onward()]).await?;
     onward.retain(|id| rows.iter().all(|row| row.id != *id));
     referrals.retain(|id| !onward.contains(id));
-    let ignored = gateway.store.ignored().await?;
+    let mut ignored = gateway.store.ignored().await?;
     let asked = |of: &str| practice.is_none_or(|practice| practice == of);
-    // What was ignored is counted by practice and reason, not by day.
-    let ignored: Vec<(String, u64)> =
-        ignored.into_iter().filter(|(of, ..)| day.is_none() && asked(of)).map(|(of, _, count)| (of, count)).collect();
+    ignored.retain(|one| asked(one.practice.as_str()) && (date.is_none() || one.day == date));
     let queues = gateway.store.outbox_counts(WRITEBACK).await?.into_iter();
     let recorded = queues.filter_map(|(queue, count)| Some((queue.strip_prefix(WRITEBACK)?.to_owned(), count)));
     let recorded: Vec<(String, u64)> = recorded.filter(|(of, _)| asked(of)).collect();

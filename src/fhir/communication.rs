@@ -72,6 +72,11 @@ pub fn notice(notice: Notice<'_>) -> Value {
     })
 }
 
+/// The kind of a notice; `None`: it is none of the gateway's.
+pub fn kind(communication: &Value) -> Option<&str> {
+    super::each(&communication["category"]).find_map(|category| super::coding(category, NOTICE))
+}
+
 /// A notice that somebody must see at once.
 pub fn urgent(of: Notice<'_>) -> Value {
     let mut made = notice(of);

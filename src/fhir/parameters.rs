@@ -159,6 +159,7 @@ pub const PARAMETERS: &[Parameter] = &[
     row("CarePlan", "goal", p::GOAL, Reference, "goal"),
     row("CarePlan", "date", p::AUTHORED, Date, "period"),
     row("CarePlan", "encounter", p::ENCOUNTER, Reference, "encounter"),
+    row("CarePlan", "supporting-info", p::FOCUS, Reference, "supportingInfo"),
 
     row("Goal", "identifier", p::IDENTIFIER, Token, "identifier"),
     row("Goal", "lifecycle-status", p::STATUS, Token, "lifecycleStatus"),
@@ -167,6 +168,7 @@ pub const PARAMETERS: &[Parameter] = &[
     row("Goal", "subject", p::PATIENT, Reference, "subject"),
     row("Goal", "patient", p::SUBJECT_IDENTIFIER, Identifier, "subject"),
     row("Goal", "start-date", p::AUTHORED, Date, "startDate"),
+    row("Goal", "addresses", p::FOCUS, Reference, "addresses"),
 
     row("Communication", "identifier", p::IDENTIFIER, Token, "identifier"),
     row("Communication", "status", p::STATUS, Token, "status"),
@@ -226,6 +228,19 @@ pub const PARAMETERS: &[Parameter] = &[
     row("Flag", "patient", p::SUBJECT_IDENTIFIER, Identifier, "subject"),
     row("Flag", "date", p::AUTHORED, Date, "period"),
 ];
+
+/// Parameters that R4 does not define, each with its definition: R4 has none by which the plan and
+/// the goals of one referral are found. `(type, name, definition)`
+const BEYOND_R4: [(&str, &str, &str); 2] = [
+    ("CarePlan", "supporting-info", "https://fingerpost.dev/SearchParameter/CarePlan-supporting-info"),
+    // R5's, taken as it is. <https://hl7.org/fhir/R5/goal-search.html>
+    ("Goal", "addresses", "http://hl7.org/fhir/SearchParameter/Goal-addresses"),
+];
+
+/// The definition of a parameter that is not R4's own.
+pub fn definition(kind: &str, name: &str) -> Option<&'static str> {
+    BEYOND_R4.iter().find(|(of, known, _)| (*of, *known) == (kind, name)).map(|(.., url)| *url)
+}
 
 /// The parameters of one type.
 pub fn of(kind: &str) -> impl Iterator<Item = &'static Parameter> {

@@ -7,22 +7,22 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::Totals;
-use crate::store::commit::LedgerRow;
+use crate::store::commit::{Ignored, LedgerRow};
 
 /// What one practice sent on one day, and where it stands now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Day {
     /// The practice's ODS code; empty: not known.
     pub practice: String,
-    /// The day of receipt, UTC. `None`: counts that are kept without a day (ignored rows).
+    /// The day of receipt, UTC. `None`: ignored rows that were counted before days were kept.
     pub day: Option<Date>,
     /// The totals.
     #[serde(flatten)]
     pub totals: Totals,
 }
 
-/// The ledger's rows and ignored counts `(practice, count)` by practice and day.
-pub fn by_practice_and_day(rows: &[LedgerRow], ignored: &[(String, u64)]) -> Vec<Day> {
+/// The ledger's rows and ignored counts by practice and day.
+pub fn by_practice_and_day(rows: &[LedgerRow], ignored: &[Ignored]) -> Vec<Day> {
     let mut cells: BTreeMap<(String, Option<Date>), Totals> = BTreeMap::new();
     for row in rows {
         let practice = row.practice.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -31,8 +31,8 @@ pub fn by_practice_and_day(rows: &[LedgerRow], ignored: &[(String, u64)]) -> Vec
         *totals.of(row.state) += 1;
         totals.received += 1;
     }
-    for (practice, count) in ignored {
-        let totals = cells.entry((practice.clone(), None)).or_default();
+    for Ignored { practice, day, count, .. } in ignored {
+        let totals = cells.entry((practice.to_string(), *day)).or_default();
         totals.ignored += count;
         totals.received += count;
     }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::store::commit::{Hold, LedgerRow, LedgerState};
+use crate::store::commit::{Hold, Ignored, LedgerRow, LedgerState};
 
 pub mod days;
 pub mod outcomes;
@@ -32,8 +32,8 @@ pub struct Books<'a> {
     pub rows: &'a [LedgerRow],
     /// All holds that are not over.
     pub holds: &'a [Hold],
-    /// Counts of ignored candidates that belong to the question, `(practice, count)`.
-    pub ignored: &'a [(String, u64)],
+    /// Counts of ignored candidates that belong to the question.
+    pub ignored: &'a [Ignored],
     /// Entries recorded for each practice's record, `(practice, count)`.
     pub recorded: &'a [(String, u64)],
     /// Where they stand: `(practice, state word, overdue, count)`.
@@ -162,7 +162,7 @@ impl Totals {
 }
 
 fn totals(books: &Books<'_>) -> Totals {
-    let ignored = books.ignored.iter().map(|(_, count)| count).sum();
+    let ignored = books.ignored.iter().map(|one| one.count).sum();
     let mut totals = Totals { ignored, ..Totals::default() };
     for row in books.rows {
         *totals.of(row.state) += 1;
@@ -223,6 +223,7 @@ fn departures(books: &Books<'_>) -> Vec<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::fhir::ids::OdsCode;
     use crate::store::commit::Cause;
     use uuid::Uuid;
 
@@ -251,6 +252,11 @@ mod tests {
         }
     }
 
+    fn ignored(practice: &str, count: u64) -> Ignored {
+        let day = Some(jiff::civil::date(1970, 1, 1));
+        Ignored { practice: OdsCode::parse(practice).unwrap(), day, reason: "test-patient".into(), count }
+    }
+
     fn ids(ids: &[&str]) -> BTreeSet<String> {
         ids.iter().map(|id| (*id).to_owned()).collect()
     }
@@ -258,7 +264,7 @@ mod tests {
     #[test]
     fn books_that_agree_reconcile() {
         let rows = [row("a", LedgerState::Open), row("b", LedgerState::Held), row("c", LedgerState::Withdrawn)];
-        let (holds, referrals, ignored) = ([hold("b")], ids(&["a"]), [("N84001".to_owned(), 4)]);
+        let (holds, referrals, ignored) = ([hold("b")], ids(&["a"]), [ignored("N84001", 4)]);
         let books = Books { rows: &rows, holds: &holds, ignored: &ignored, referrals: &referrals, whole: true, ..NONE };
         let ledger = reckon(Timestamp::UNIX_EPOCH, &books);
         assert!(ledger.reconciles, "{:?}", ledger.faults);
@@ -266,6 +272,23 @@ mod tests {
             ledger.totals,
             Totals { received: 7, open: 1, held: 1, withdrawn: 1, ignored: 4, ..Totals::default() }
         );
+    }
+
+    #[test]
+    fn each_practice_and_day_adds_up_with_what_was_ignored_on_it() {
+        let mut open = row("a", LedgerState::Open);
+        open.practice = OdsCode::parse("N84001").ok();
+        let mut before = ignored("N84001", 2);
+        before.day = None;
+        let counts = [ignored("N84001", 4), ignored("N84002", 1), before];
+        let days = days::by_practice_and_day(&[open], &counts);
+        let shown: Vec<_> = days
+            .iter()
+            .map(|day| (day.practice.as_str(), day.day.is_some(), day.totals.received, day.totals.ignored))
+            .collect();
+        assert_eq!(shown, [("N84001", false, 2, 2), ("N84001", true, 5, 4), ("N84002", true, 1, 1)]);
+        let sums = |day: &Day| day.totals.words().iter().skip(1).map(|(_, count)| count).sum::<u64>();
+        assert!(days.iter().all(|day| day.totals.received == sums(day)));
     }
 
     #[test]

@@ -1,23 +1,27 @@
 //! An answer that somebody must look at today: PHQ-9's ninth item, thoughts of self-harm, above 0.
 //!
 //! The score is kept and filed as any other. With it, in the same commit, the pool is told by an
-//! urgent Communication; so is the referring practice, unless the person chose that nothing goes
+//! urgent Communication; so is the referring practice, which has an entry for its record too, by
+//! the way on which its other entries go, unless the person chose that nothing goes
 //! into their GP record: to tell the practice all the same is then a person's decision, not the
 //! gateway's, and the pool is told that the practice does not know. Neither the number nor what
 //! was asked stands in the words, in the log or in the audit log.
 //!
-//! Whoever looks says so by a Communication with `inResponseTo`; where nobody does within
+//! Whoever looks says so by a Communication with `inResponseTo`, also after the episode's end; where nobody does within
 //! `outcome.attention_hours` working hours, whoever looks after the pool is told
 //! (`referral::attention`).
 //!
 //! No judgement: any answer above 0 is told alike. This is no way to reach help in an emergency.
 
+use jiff::Timestamp;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::change::Change;
+use super::filing::{self, Draft};
+use super::journey::Journey;
 use super::measure::{Number, measures, taken};
 use super::share::Share;
+use crate::clock::instant;
 use crate::delivery;
 use crate::fhir::communication::{self, Notice, To};
 use crate::fhir::ids::stable_id;
@@ -29,6 +33,10 @@ use crate::store::{StoreError, param};
 
 /// The one measure with such an item, by its id in the table of measures.
 const MEASURE: &str = "phq9";
+/// The notices that an answer may name: the alert, and what was told when nobody answered it.
+const ALERTS: [&str; 2] = ["attention", "attention-escalation"];
+/// The event of `entries.csv` under which the practice's record has it.
+const EVENT: &str = "attention";
 /// The item, by LOINC, which forms use as a link id. <https://loinc.org/44260-8>
 const LOINC_NINTH: &str = "44260-8";
 /// Which of the items it is.
@@ -45,7 +53,8 @@ const LOOK: &str = "an item of this score needs attention today; the pool has be
 const UNSEEN: &str = "the ninth item cannot be told from what was sent, so nobody is alerted: see to it yourself";
 
 const TOLD_BOTH: &str = "An item in a score recorded for this person needs attention today. Look at it in your own \
-    system, act by your own protocol, and answer this message when you have. The referring practice has been told.";
+    system, act by your own protocol, and answer this message when you have. The referring practice is being told \
+    too, by an entry for its record: that may be read later, so do not rely on it today.";
 const TOLD_POOL: &str = "An item in a score recorded for this person needs attention today. Look at it in your own \
     system, act by your own protocol, and answer this message when you have. The referring practice has NOT been \
     told, because the person chose that nothing goes into their record: whether to tell it is for you to decide.";
@@ -76,7 +85,7 @@ pub async fn tell(gateway: &Gateway, change: &mut Change<'_>, score: &Value) -> 
     if ninth(score) != Ninth::Above {
         return Ok(());
     }
-    let journey = change.journey;
+    let (journey, at) = (change.journey, change.at);
     let id = stable_id(&[fhir::id(score), "attention"]).to_string();
     if gateway.store.read("Communication", &id).await?.is_some() {
         return Ok(());
@@ -96,34 +105,51 @@ pub async fn tell(gateway: &Gateway, change: &mut Change<'_>, score: &Value) -> 
             patient: journey.patient(),
             to,
             sender: gateway.config.gateway.ods.as_str(),
-            at: change.at,
+            at,
             words,
         })
     };
+    if !silent {
+        file(gateway, change, score).await?;
+    }
     let mut writes = Vec::new();
     let words = if silent { TOLD_POOL } else { TOLD_BOTH };
     let made = notice(&id, To::Pool { id: pool, name }, words);
-    writes.push(version::write(made, 1, change.at, &of_pool, String::new()));
+    writes.push(version::write(made, 1, at, &of_pool, String::new()));
     if !silent {
         let practice = notice(&practice_id(&id), To::Organisation(journey.practice.as_str()), TOLD_PRACTICE);
-        writes.push(version::write(practice, 1, change.at, &journey.visible, String::new()));
+        writes.push(version::write(practice, 1, at, &journey.visible, String::new()));
     }
     let mut named: Vec<_> = writes.iter().map(|write| (write.kind.clone(), write.id.clone(), write.version)).collect();
     named.push(("Task".to_owned(), journey.episode.task.clone(), journey.task_version));
-    let told = delivery::rows(&gateway.config, "task.attention", &journey.episode.id, &named, change.at);
-    let due = gateway.calendar.after_hours(change.at, gateway.config.outcome.attention_hours);
-    let clock = countdown::Change::Set(Countdown {
-        referral: format!("{KEY}{id}"),
+    let told = delivery::rows(&gateway.config, "task.attention", &journey.episode.id, &named, at);
+    change.alert(writes, told, clock(gateway, &id, pool, at));
+    Ok(())
+}
+
+/// The clock that runs until somebody answers the alert.
+fn clock(gateway: &Gateway, alert: &str, pool: &str, at: Timestamp) -> countdown::Change {
+    let due = gateway.calendar.after_hours(at, gateway.config.outcome.attention_hours);
+    countdown::Change::Set(Countdown {
+        referral: format!("{KEY}{alert}"),
         pool: pool.to_owned(),
         round: 1,
-        started: change.at,
+        started: at,
         target: due,
         step: Step::Escalate,
         due: Some(due),
         stopped: None,
         why: String::new(),
-    });
-    change.alert(writes, told, clock);
+    })
+}
+
+/// The entry for the practice's record: once a score.
+async fn file(gateway: &Gateway, change: &mut Change<'_>, score: &Value) -> Result<(), Rejection> {
+    let effective = instant(change.at);
+    let of = fhir::id(score);
+    let draft = Draft { event: EVENT, of, effective: &effective, status: "final", slots: Vec::new() };
+    let entry = filing::entry(change.journey, score, &draft)?;
+    change.file_next(&gateway.store, EVENT, entry, true).await?;
     Ok(())
 }
 
@@ -132,19 +158,29 @@ fn practice_id(alert: &str) -> String {
     stable_id(&[alert, "practice"]).to_string()
 }
 
-/// The clock that stops because a Communication answers an alert of the same referral.
-pub async fn answered(gateway: &Gateway, change: &mut Change<'_>, sent: &Value) -> Result<(), StoreError> {
+/// The alerts of the same referral, and what was said when nobody answered one, that a Communication
+/// answers: their ids.
+pub async fn answered(gateway: &Gateway, journey: &Journey, sent: &Value) -> Result<Vec<String>, StoreError> {
+    let about = format!("Task/{}", journey.episode.task);
+    let mut ids = Vec::new();
     for answered in each(&sent["inResponseTo"]) {
         let Some(("Communication", id)) = answered["reference"].as_str().and_then(split_reference) else { continue };
         let Some(stored) = gateway.store.read("Communication", id).await? else { continue };
         let alert: Value = serde_json::from_slice(&stored.body).unwrap_or(Value::Null);
-        let about = format!("Task/{}", change.journey.episode.task);
-        if Uuid::parse_str(id).is_ok() && each(&alert["about"]).any(|one| one["reference"] == about.as_str()) {
-            let (referral, at) = (format!("{KEY}{id}"), change.at);
-            change.stop_clock(countdown::Change::Stop { referral, at, why: "answered" });
+        let is_alert = communication::kind(&alert).is_some_and(|kind| ALERTS.contains(&kind));
+        if is_alert && each(&alert["about"]).any(|one| one["reference"] == about.as_str()) {
+            ids.push(id.to_owned());
         }
     }
-    Ok(())
+    Ok(ids)
+}
+
+/// Stops the clocks of alerts that are answered.
+pub fn stop(change: &mut Change<'_>, answered: &[String]) {
+    let at = change.at;
+    for id in answered {
+        change.stop_clock(countdown::Change::Stop { referral: format!("{KEY}{id}"), at, why: "answered" });
+    }
 }
 
 /// What a score says of the item, whichever way it came.

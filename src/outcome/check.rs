@@ -49,6 +49,12 @@ pub fn belongs(journey: &Journey, outcome: &Value, may_write: fn(&str) -> bool) 
     if !may_write(journey.status()) {
         return Err(refused(kind, origin(kind), format!("the Task is {}: accept it first", journey.status())));
     }
+    names_own(journey, outcome)
+}
+
+/// The outcome speaks of the Task's own person and referral, wherever the episode stands.
+pub fn names_own(journey: &Journey, outcome: &Value) -> Result<(), Rejection> {
+    let kind = fhir::kind(outcome);
     terms::codings(outcome)?;
     own_referral(journey, outcome)?;
     let subject = &outcome["subject"];

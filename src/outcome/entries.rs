@@ -32,7 +32,7 @@ const HEADER: [&str; 16] = [
 /// Columns that may be empty.
 const MAY_BE_EMPTY: [&str; 4] = ["description_id", "read2", "ctv3", "emis"];
 /// The events that must each have a line. Others begin with [`ATTEMPT`].
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 12] = [
     "offered",
     "accepted",
     "declined",
@@ -44,6 +44,7 @@ const EVENTS: [&str; 11] = [
     "signposted",
     "referred-onward",
     "restricted-note",
+    "attention",
 ];
 /// Events of contacts that did not come about: their codes are what a contact's outcome may be.
 const ATTEMPT: &str = "attempt-";

@@ -48,6 +48,8 @@ pub enum Event {
     Meet,
     /// Somebody was written to.
     Write,
+    /// Somebody says that they look at an alert.
+    Acknowledge,
     /// The person was told of a service: not a referral.
     Signpost,
     /// The person accepts.
@@ -80,11 +82,13 @@ pub enum Event {
 /// Words for the sender.
 pub fn next(from: State, event: Event) -> Result<State, &'static str> {
     use Event::{
-        Accept, Agree, Assess, Attempt, Carry, Close, Decline, Draft, Look, Meet, Refer, Reopen, Return, Review,
+        Accept, Acknowledge, Agree, Assess, Attempt, Carry, Close, Decline, Draft, Look, Meet, Refer, Reopen, Return, Review,
         Signpost, Write,
     };
     use State::{Accepted, Assessed, Closed, Contacting, Declined, Offered, Planned, Returned, Reviewed, Withdrawn};
     match (from, event) {
+        // An alert is answered wherever the episode stands: it outlives the episode, and so must its answer.
+        (_, Acknowledge) => Ok(from),
         (Withdrawn, _) => Err("the referrer withdrew the referral"),
         (Declined | Returned, _) => Err("it ended before the person accepted; a new referral begins a new episode"),
         (Closed, Reopen) => Ok(Accepted),

@@ -19,13 +19,14 @@ const STATES: [State; 10] = [
 const LETTERS: &str = "OCAMPRXDTW";
 
 #[rustfmt::skip]
-const TABLE: [(Event, &str); 16] = [
+const TABLE: [(Event, &str); 17] = [
     //                 OCAMPRXDTW
     (Event::Look,     "CC........"),
     (Event::Attempt,  "CCAMPR...."),
     (Event::Meet,     "CCAMPR...."),
     (Event::Write,    "OCAMPR...."),
     (Event::Signpost, "OCAMPR...."),
+    (Event::Acknowledge, "OCAMPRXDTW"),
     (Event::Accept,   "AA........"),
     (Event::Decline,  "DD........"),
     (Event::Return,   "TT........"),
@@ -55,11 +56,12 @@ fn every_pair_of_state_and_event_is_decided() {
 }
 
 #[test]
-fn nothing_follows_an_end_but_a_reopening_of_what_was_accepted() {
+fn nothing_follows_an_end_but_an_alerts_answer_and_a_reopening_of_what_was_accepted() {
     for from in [State::Closed, State::Declined, State::Returned, State::Withdrawn] {
         let ways: Vec<Event> =
             TABLE.iter().map(|(event, _)| *event).filter(|event| next(from, *event).is_ok()).collect();
-        let wanted = if from == State::Closed { vec![Event::Reopen] } else { Vec::new() };
+        let reopened = (from == State::Closed).then_some(Event::Reopen);
+        let wanted: Vec<Event> = std::iter::once(Event::Acknowledge).chain(reopened).collect();
         assert_eq!(ways, wanted, "{from:?}");
     }
 }

@@ -1,7 +1,8 @@
 //! What was said or written to the person or the referrer: a Communication.
 //! <https://hl7.org/fhir/R4/communication.html>
 //!
-//! One that is `inResponseTo` an alert says that somebody looks (`attention`).
+//! One that is `inResponseTo` an alert says that somebody looks (`attention`): it is taken wherever
+//! the episode stands, also after its end, where no other is.
 //!
 //! Kept, and delivered to those who subscribed; it is not sent from here, and nothing of it is
 //! filed in the GP record but a restricted note. An organisation that is written to by its ODS
@@ -14,7 +15,7 @@ use super::attention;
 use super::change::Change;
 use super::episode::Event;
 use super::journey::Journey;
-use super::{Write, check, kept, state};
+use super::{Write, check, filing, kept, state};
 use crate::access::Caller;
 use crate::fhir::ids::{ODS, OdsCode};
 use crate::fhir::{each, observation, split_reference};
@@ -30,8 +31,15 @@ pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
     let journey = kept::journey(gateway, caller, &write).await?;
     let now = gateway.clock.now();
     let sent = &write.resource;
-    check::belongs(&journey, sent, state::contacts)?;
-    check::allowed(&journey, Some(Event::Write), "Communication", "status")?;
+    let answered = attention::answered(gateway, &journey, sent).await?;
+    let event = if answered.is_empty() { Event::Write } else { Event::Acknowledge };
+    if answered.is_empty() {
+        check::belongs(&journey, sent, state::contacts)?;
+    } else {
+        check::names_own(&journey, sent)?;
+        nothing_to_file(&journey, sent)?;
+    }
+    check::allowed(&journey, Some(event), "Communication", "status")?;
     valid(&journey, sent)?;
     if sent["status"] == "completed" || sent["sent"].is_string() {
         check::date(&journey, sent["sent"].as_str(), "Communication.sent", now)?;
@@ -46,10 +54,18 @@ pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
     message["subject"] = observation::subject(about);
     message["basedOn"] = json!([observation::based_on(about)]);
     let mut change = Change::new(&journey, now);
-    change.step(Some(Event::Write));
+    change.step(Some(event));
     change.add(message, version);
-    attention::answered(gateway, &mut change, sent).await?;
+    attention::stop(&mut change, &answered);
     change.commit(gateway, caller, &write).await
+}
+
+/// After the end nothing more goes into the record: an answer brings no restricted note then.
+fn nothing_to_file(journey: &Journey, sent: &Value) -> Result<(), Rejection> {
+    if journey.episode.open || filing::restricted(sent)?.is_empty() {
+        return Ok(());
+    }
+    Err(check::refused("Communication", "extension", "the episode is closed: reopen it to send a note to the practice"))
 }
 
 fn valid(journey: &Journey, sent: &Value) -> Result<(), Rejection> {

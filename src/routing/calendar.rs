@@ -2,8 +2,9 @@
 //! (`config/bank-holidays.csv`, from <https://www.gov.uk/bank-holidays>, England and Wales).
 //! Pure; days are civil days in Europe/London.
 //!
-//! After the file's last year only weekends are free: the gateway says so when it starts and
-//! `fingerpost check` says so from [`NOTICE_DAYS`] before. Extra bank holidays are rows like any.
+//! After the file's last year only weekends are free, and working days are miscounted. The gateway
+//! warns when it starts and `fingerpost check` warns from [`NOTICE_DAYS`] before; from [`FAULT_DAYS`]
+//! before, `check` has a fault. Extra bank holidays are rows like any.
 
 use std::collections::BTreeSet;
 
@@ -17,8 +18,10 @@ use crate::config::Fault;
 pub const FILE: &str = "bank-holidays.csv";
 /// The file as it is compiled in.
 const TEXT: &str = include_str!("../../config/bank-holidays.csv");
-/// Days before the calendar's end from which that is told.
-pub const NOTICE_DAYS: i32 = 90;
+/// Days before the calendar's end from which that is told: gov.uk has the next year's by then.
+pub const NOTICE_DAYS: i32 = 365;
+/// Days before the calendar's end from which it is a fault.
+pub const FAULT_DAYS: i32 = 90;
 /// The most working days that can be counted at once.
 const DAYS_MAX: u32 = 1000;
 /// The most working hours that can be counted at once.
@@ -118,10 +121,24 @@ impl Calendar {
     /// What must be told on a day of how long the calendar still reaches; `None`: nothing yet.
     pub fn notice(&self, on: Date) -> Option<String> {
         let through = self.through()?;
-        let soon = later(on, Span::new().days(NOTICE_DAYS)) > through;
-        soon.then(|| {
+        if on > through {
+            return Some(format!(
+                "{FILE} ended on {through}: bank holidays since then are counted as working days; add the rows of {}",
+                on.year()
+            ));
+        }
+        self.ends_within(on, NOTICE_DAYS).then(|| {
             format!("{FILE} reaches to {through}; after that only weekends are free days: add the next year's rows")
         })
+    }
+
+    /// True when the calendar ends so soon that it is a fault, or has ended.
+    pub fn is_ending(&self, on: Date) -> bool {
+        self.ends_within(on, FAULT_DAYS)
+    }
+
+    fn ends_within(&self, on: Date, days: i32) -> bool {
+        self.through().is_some_and(|through| later(on, Span::new().days(days)) > through)
     }
 }
 
@@ -176,9 +193,14 @@ mod tests {
     fn its_end_is_told_in_time() {
         let calendar = Calendar::parse(FILE, TEXT).unwrap();
         assert_eq!(calendar.through(), Some(day("2027-12-31")));
-        assert_eq!(calendar.notice(day("2027-10-02")), None);
-        assert!(calendar.notice(day("2027-10-03")).unwrap().contains("2027-12-31"));
-        assert!(calendar.notice(day("2030-01-01")).is_some());
+        assert_eq!(calendar.notice(day("2026-12-31")), None);
+        assert!(calendar.notice(day("2027-01-01")).unwrap().contains("reaches to 2027-12-31"));
+        assert!(!calendar.is_ending(day("2027-10-02")) && calendar.is_ending(day("2027-10-03")));
+        let ended = calendar.notice(day("2028-01-01")).unwrap();
+        assert!(ended.contains("ended on 2027-12-31") && ended.contains("the rows of 2028"), "{ended}");
+        assert!(calendar.is_ending(day("2030-01-01")));
+        // What is warned of: New Year's Day, put off to the Monday, is a working day to it.
+        assert!(calendar.is_working(day("2028-01-03")));
     }
 
     #[test]

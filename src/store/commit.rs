@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -27,8 +28,8 @@ pub struct Commit {
     pub writes: Vec<ResourceWrite>,
     /// Where referral candidates now stand.
     pub ledger: Vec<LedgerRow>,
-    /// Counts of candidates of which nothing is kept: `(practice, reason, count)`.
-    pub ignored: Vec<(OdsCode, String, u64)>,
+    /// Counts of candidates of which nothing is kept.
+    pub ignored: Vec<Ignored>,
     /// Holds made.
     pub holds: Vec<Hold>,
     /// Holds that are over (replayed, or withdrawn at source), by id.
@@ -208,6 +209,20 @@ impl LedgerState {
             Self::Withdrawn => "withdrawn",
         }
     }
+}
+
+/// Candidates of one practice and day that are no referrals for here: counted, and nothing is kept.
+/// Counts of the same practice, day and reason add up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// The practice; `UNKNOWN` where its organisation's row has not come.
+    pub practice: OdsCode,
+    /// The day on which they were read, UTC; `None`: counted before days were kept.
+    pub day: Option<Date>,
+    /// Why, as a word.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
 }
 
 /// Where one referral candidate stands. Writing it again for the same id replaces it.

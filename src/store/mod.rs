@@ -256,8 +256,8 @@ impl Store {
         on!(self, engine => engine.ledger_counts(practice).await)
     }
 
-    /// Counts of ignored candidates: `(practice, reason, count)`.
-    pub async fn ignored(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+    /// Counts of ignored candidates, by practice, day and reason.
+    pub async fn ignored(&self) -> Result<Vec<commit::Ignored>, StoreError> {
         on!(self, engine => engine.ignored().await)
     }
 

@@ -5,10 +5,11 @@
 use jiff::Timestamp;
 
 use super::StoreError;
-use super::commit::{IndexRow, LedgerState};
+use super::commit::{Ignored, IndexRow, LedgerState};
 use super::delivery::DeliveryState;
 use super::filing::FilingState;
 use crate::audit::Entry;
+use crate::fhir::ids::OdsCode;
 
 /// An audit entry's reference to a patient.
 pub(super) const ROLE_PATIENT: i16 = 1;
@@ -65,6 +66,18 @@ pub(super) fn day_bounds(day: &str) -> Result<(Timestamp, Timestamp), StoreError
     let at = |date: jiff::civil::Date| date.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
     let next = date.tomorrow().map_err(|_| fault())?;
     Ok((at(date).map_err(|_| fault())?, at(next).map_err(|_| fault())?))
+}
+
+/// A day as it is stored: `2026-01-31`; empty: none.
+pub(super) fn day(day: Option<jiff::civil::Date>) -> String {
+    day.map(|day| day.to_string()).unwrap_or_default()
+}
+
+/// A row of the ignored candidates' counts.
+pub(super) fn ignored(practice: &str, day: &str, reason: String, count: i64) -> Result<Ignored, StoreError> {
+    let practice = OdsCode::parse(practice).map_err(|_| damaged("an ODS code"))?;
+    let day = Some(day).filter(|day| !day.is_empty()).map(str::parse).transpose();
+    Ok(Ignored { practice, day: day.map_err(|_| damaged("a day"))?, reason, count: count.unsigned_abs() })
 }
 
 /// A stored value that is not what was written: the store's files were changed or are damaged.

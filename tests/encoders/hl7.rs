@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fingerpost::writeback::entry::{Encoded, Submission};
+use fingerpost::writeback::entry::{Encoded, EntryValue, Submission};
 use fingerpost::writeback::{hl7v2, wording};
 use serde_json::Value;
 
@@ -110,6 +110,39 @@ fn a_document_and_its_correction_are_told_apart() {
         let key = format!("Reference: {}", wording::reference(submission.key));
         assert!(words.contains(&key.as_str()), "{words:?}");
     }
+}
+
+/// Version 2.4 ends a text value at 65,536 characters: a longer one is several, numbered in order.
+#[test]
+fn a_text_too_long_for_one_value_is_several_in_order() {
+    let Some(python) = python() else { return };
+    let mut one = samples::score();
+    one.entry.value = Some(EntryValue::Text("Zoë & co. said | a lot. ".repeat(6_000)));
+    one.entry.text = "A note\nof lines. ".repeat(8_000);
+    let sent = [hl7v2::result(&one).unwrap(), hl7v2::letter(&one).unwrap()];
+    let read = read(&python, &sent);
+    let raw: Vec<String> = sent.iter().map(|one| String::from_utf8(one.bytes.clone()).unwrap()).collect();
+    let texts = raw.iter().flat_map(|raw| raw.split('\r')).filter(|segment| !segment.contains("|ED|"));
+    assert!(texts.flat_map(|segment| segment.split('|')).all(|field| field.chars().count() <= 65_536));
+    for (said, _) in &read {
+        assert!(said.iter().all(|line| PROFILE.contains(&line.as_str())), "{said:?}");
+    }
+    let of = |message: usize, kind: &str, field: usize| -> Vec<String> {
+        let segments = read[message].1.as_array().unwrap().iter().filter(|segment| segment[0][0] == kind);
+        segments.map(|segment| segment[field][0].as_str().unwrap_or("").to_owned()).collect()
+    };
+    let (values, subs) = (of(0, "OBX", 5), of(0, "OBX", 4));
+    let Some(EntryValue::Text(text)) = &one.entry.value else { unreachable!() };
+    assert_eq!(values.concat(), *text);
+    let counted: Vec<String> = (1..=values.len()).map(|at| at.to_string()).collect();
+    assert!(values.len() > 2 && subs == counted && of(0, "OBX", 1) == counted, "{subs:?}");
+    let notes = of(0, "NTE", 3).concat();
+    assert!(notes.starts_with(&wording::narrative(&one).replace('\n', "\r")) && of(0, "NTE", 3).len() > 3);
+    let codes = of(0, "OBX", 3);
+    assert!(codes.iter().all(|code| *code == codes[0]));
+    let letter = of(1, "OBX", 4);
+    assert_eq!(letter, (1..=letter.len()).map(|at| at.to_string()).collect::<Vec<_>>());
+    assert!(of(1, "OBX", 5).concat().contains(text.as_str()));
 }
 
 /// Values with all that the form takes for its own are the same to a reader that knows its escapes.

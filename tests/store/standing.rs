@@ -2,7 +2,7 @@
 
 use fingerpost::fhir::ids::OdsCode;
 use fingerpost::store::StoreError;
-use fingerpost::store::commit::{Cause, Commit, Episode, Hold, LedgerRow, LedgerState};
+use fingerpost::store::commit::{Cause, Commit, Episode, Hold, Ignored, LedgerRow, LedgerState};
 use uuid::Uuid;
 
 use crate::support::*;
@@ -52,11 +52,23 @@ pub async fn the_ledger_keeps_when_a_referral_was_first_received(url: String) {
 
 pub async fn ignored_candidates_are_counted(url: String) {
     let store = made(&url).await;
+    let (friday, monday) = (jiff::civil::date(2026, 1, 2), jiff::civil::date(2026, 1, 5));
+    let of = |day, reason: &str, count| Ignored { practice: practice(), day, reason: reason.to_owned(), count };
     for count in [3, 4] {
-        let ignored = vec![(practice(), "test-patient".to_owned(), count), (practice(), "not-coded".to_owned(), 1)];
+        let ignored = vec![
+            of(Some(friday), "test-patient", count),
+            of(Some(friday), "not-coded", 1),
+            of(Some(monday), "test-patient", 1),
+            of(None, "test-patient", 5),
+        ];
         store.commit(Commit { ignored, ..Commit::default() }).await.unwrap();
     }
-    let expected = [("N84001".into(), "not-coded".into(), 2), ("N84001".into(), "test-patient".into(), 7)];
+    let expected = [
+        of(None, "test-patient", 10),
+        of(Some(friday), "not-coded", 2),
+        of(Some(friday), "test-patient", 7),
+        of(Some(monday), "test-patient", 2),
+    ];
     assert_eq!(store.ignored().await.unwrap(), expected);
 }
 

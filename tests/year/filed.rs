@@ -78,6 +78,8 @@ fn entries(act: &Act) -> Vec<&'static str> {
         Act::Onward(_) => vec!["referred-onward"],
         // Of attempts only one that the person missed; tries to reach them would bury the record.
         Act::Attempt("281399006") => vec!["missed"],
+        // Above 24 the ninth item is above 0, and the practice is told.
+        Act::Measure(Measured::Phq9(total, _)) if *total > 24 => vec!["score", "attention"],
         Act::Measure(measured) => vec!["score"; scores(measured)],
         Act::Refer
         | Act::ReferDamaged

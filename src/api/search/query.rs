@@ -145,7 +145,7 @@ fn reference(name: &str, modifier: &str, value: &str) -> Result<Test, Rejection>
     }
     let kind = match (modifier, name) {
         ("", "patient" | "subject") => "Patient",
-        ("", "focus" | "based-on" | "incoming-referral") => "ServiceRequest",
+        ("", "focus" | "based-on" | "incoming-referral" | "addresses") => "ServiceRequest",
         ("", "goal") => "Goal",
         ("", "encounter") => "Encounter",
         ("", "requester" | "performer" | "owner") => return Err(bad(name, "must be Type/id")),

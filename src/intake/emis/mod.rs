@@ -39,7 +39,7 @@ use crate::fhir::ids::OdsCode;
 use crate::gateway::Gateway;
 use crate::intake::result::{Count, IngestResult};
 use crate::store::StoreError;
-use crate::store::commit::{Commit, DoorKey};
+use crate::store::commit::{Commit, DoorKey, Ignored};
 
 /// How long the right to ingest lasts without being kept up; a stopped process holds others up no longer.
 const TURN_SECONDS: i64 = 10;
@@ -162,9 +162,12 @@ impl<'a> Run<'a> {
         }
         let (keys, released) = (std::mem::take(&mut self.done), std::mem::take(&mut self.released));
         let mut commit = Commit { keys, released, ..Commit::default() };
+        // An extract does not say when it was made ready: the day is the one on which it was read, as a referral's is.
+        let day = Some(self.at.to_zoned(jiff::tz::TimeZone::UTC).date());
         for ((organisation, reason), count) in std::mem::take(&mut self.ignored) {
             let practice = self.organisations.ods(&organisation).or_else(|| OdsCode::parse("UNKNOWN").ok());
-            commit.ignored.extend(practice.map(|practice| (practice, reason.to_owned(), count)));
+            let reason = reason.to_owned();
+            commit.ignored.extend(practice.map(|practice| Ignored { practice, day, reason, count }));
         }
         commit.audit.push(self.entry("ingest", &self.result.summary()));
         match self.gateway.store.commit(commit).await {

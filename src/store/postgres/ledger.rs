@@ -12,7 +12,7 @@ use super::statements::{Lane, Sql};
 use super::{Postgres, engine};
 use crate::fhir::ids::OdsCode;
 use crate::store::StoreError;
-use crate::store::commit::{self, Cause, Commit, Episode, Hold, LedgerRow, Message};
+use crate::store::commit::{self, Cause, Commit, Episode, Hold, Ignored, LedgerRow, Message};
 use crate::store::rows::{self, text};
 
 /// Messages to keep.
@@ -45,7 +45,7 @@ impl<'a> Messages<'a> {
 /// instant of receipt.
 pub(super) struct Standing<'a> {
     ledger: BTreeMap<&'a str, (&'a LedgerRow, &'a LedgerRow)>,
-    ignored: BTreeMap<(&'a str, &'a str), i64>,
+    ignored: BTreeMap<(&'a str, String, &'a str), i64>,
 }
 
 impl<'a> Standing<'a> {
@@ -53,8 +53,9 @@ impl<'a> Standing<'a> {
         let rows = accepted.iter().flat_map(|commit| &commit.ledger);
         let ledger = last_of_each(rows.map(|row| (row.id.as_str(), row)));
         let mut ignored = BTreeMap::new();
-        for (practice, reason, count) in accepted.iter().flat_map(|commit| &commit.ignored) {
-            *ignored.entry((practice.as_str(), reason.as_str())).or_insert(0) += count.cast_signed();
+        for Ignored { practice, day, reason, count } in accepted.iter().flat_map(|commit| &commit.ignored) {
+            let key = (practice.as_str(), rows::day(*day), reason.as_str());
+            *ignored.entry(key).or_insert(0) += count.cast_signed();
         }
         Self { ledger, ignored }
     }
@@ -68,12 +69,14 @@ impl<'a> Standing<'a> {
         let since: Vec<Timestamp> = all().map(|row| row.since).collect();
         let waiting_on: Vec<Cow<'_, str>> = all().map(|row| text(&row.waiting_on)).collect();
         let received: Vec<Timestamp> = self.ledger.values().map(|(first, _)| first.received_at).collect();
-        let (practices, reasons): (Vec<&str>, Vec<&str>) = self.ignored.keys().copied().unzip();
+        let practices: Vec<&str> = self.ignored.keys().map(|(practice, ..)| *practice).collect();
+        let days: Vec<&str> = self.ignored.keys().map(|(_, day, _)| day.as_str()).collect();
+        let reasons: Vec<&str> = self.ignored.keys().map(|(.., reason)| *reason).collect();
         let counts: Vec<i64> = self.ignored.values().copied().collect();
         let rows: [&super::Bound<'_>; 7] = [&id, &message, &practice, &state, &since, &waiting_on, &received];
         let (ledger, ignored) = tokio::join!(
             lane.send(Sql::PutLedger, id.len(), rows),
-            lane.send(Sql::AddIgnored, counts.len(), [&practices, &reasons, &counts]),
+            lane.send(Sql::AddIgnored, counts.len(), [&practices, &days, &reasons, &counts]),
         );
         Ok(ledger? + ignored?)
     }
@@ -228,13 +231,13 @@ impl Postgres {
         self.rows(sql, &[&practice.map(text)]).await?.iter().map(counted).collect()
     }
 
-    /// Counts of ignored candidates: `(practice, reason, count)`.
-    pub async fn ignored(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
-        let sql = "SELECT reason, count, practice FROM ignored ORDER BY practice, reason";
+    /// Counts of ignored candidates, by practice, day and reason.
+    pub async fn ignored(&self) -> Result<Vec<Ignored>, StoreError> {
+        let sql = "SELECT practice, day, reason, count FROM ignored ORDER BY practice, day, reason";
         let found = self.rows(sql, &[]).await?;
         let read = |row: &Row| {
-            let (reason, count) = counted(row)?;
-            Ok((row.try_get(2).map_err(engine)?, reason, count))
+            let (practice, day) = (row.try_get(0).map_err(engine)?, row.try_get(1).map_err(engine)?);
+            rows::ignored(practice, day, row.try_get(2).map_err(engine)?, row.try_get(3).map_err(engine)?)
         };
         found.iter().map(read).collect()
     }

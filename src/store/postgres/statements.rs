@@ -164,9 +164,9 @@ const TEXTS: [(Sql, &str); 34] = [
     ),
     (
         Sql::AddIgnored,
-        "INSERT INTO ignored (practice, reason, count)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
-         ON CONFLICT (practice, reason) DO UPDATE SET count = ignored.count + excluded.count",
+        "INSERT INTO ignored (practice, day, reason, count)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+         ON CONFLICT (practice, day, reason) DO UPDATE SET count = ignored.count + excluded.count",
     ),
     (Sql::Release, "UPDATE hold SET released = true WHERE id = ANY($1::uuid[])"),
     (

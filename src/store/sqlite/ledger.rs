@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Sqlite, engine};
 use crate::fhir::ids::OdsCode;
 use crate::store::StoreError;
-use crate::store::commit::{Cause, Commit, Episode, Hold, LedgerRow};
+use crate::store::commit::{Cause, Commit, Episode, Hold, Ignored, LedgerRow};
 use crate::store::rows;
 
 /// Writes a commit's ledger rows, ignored counts and holds.
@@ -15,13 +15,13 @@ pub(super) fn write(connection: &Connection, commit: &Commit) -> Result<(), Stor
     for row in &commit.ledger {
         ledger_row(connection, row).map_err(engine)?;
     }
-    for (practice, reason, count) in &commit.ignored {
+    for Ignored { practice, day, reason, count } in &commit.ignored {
         connection
             .prepare_cached(
-                "INSERT INTO ignored (practice, reason, count) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (practice, reason) DO UPDATE SET count = count + excluded.count",
+                "INSERT INTO ignored (practice, day, reason, count) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (practice, day, reason) DO UPDATE SET count = count + excluded.count",
             )
-            .and_then(|mut sql| sql.execute(params![practice.as_str(), reason, count.cast_signed()]))
+            .and_then(|mut sql| sql.execute(params![practice.as_str(), rows::day(*day), reason, count.cast_signed()]))
             .map_err(engine)?;
     }
     // A hold that is both over and made again was never over.
@@ -231,13 +231,17 @@ impl Sqlite {
         .await
     }
 
-    /// Counts of ignored candidates: `(practice, reason, count)`.
-    pub async fn ignored(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+    /// Counts of ignored candidates, by practice, day and reason.
+    pub async fn ignored(&self) -> Result<Vec<Ignored>, StoreError> {
         self.read(|connection| {
-            let sql = "SELECT practice, reason, count FROM ignored ORDER BY practice, reason";
+            let sql = "SELECT practice, day, reason, count FROM ignored ORDER BY practice, day, reason";
             all(connection, sql, [], |row| {
-                let count = row.get::<_, i64>(2).map_err(engine)?.unsigned_abs();
-                Ok((row.get(0).map_err(engine)?, row.get(1).map_err(engine)?, count))
+                rows::ignored(
+                    &row.get::<_, String>(0).map_err(engine)?,
+                    &row.get::<_, String>(1).map_err(engine)?,
+                    row.get(2).map_err(engine)?,
+                    row.get(3).map_err(engine)?,
+                )
             })
         })
         .await

@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (3, "clocks", include_str!("migrations/0003_clocks.sql")),
     (4, "filing", include_str!("migrations/0004_filing.sql")),
     (5, "filing_order", include_str!("migrations/0005_filing_order.sql")),
+    (6, "ignored_days", include_str!("migrations/0006_ignored_days.sql")),
 ];
 
 /// Creates the file (readable by its owner alone) and brings its schema up to date; says what it
@@ -81,5 +82,30 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
         Ok(_) => Ok(()),
         Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(fault) => Err(StoreError::Engine(format!("{} cannot be created: {fault}", path.display()))),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_ignored_before_days_were_kept_is_still_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch("CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL)").unwrap();
+        for (step, name, sql) in STEPS.iter().take_while(|(_, name, _)| *name != "ignored_days") {
+            old.execute_batch(sql).unwrap();
+            old.execute("INSERT INTO migration (number, name) VALUES (?1, ?2)", (step, name)).unwrap();
+        }
+        old.execute("INSERT INTO ignored (practice, reason, count) VALUES ('N84001', 'test-patient', 3)", []).unwrap();
+        assert!(!run(&path).unwrap().is_empty());
+        let kept = old.query_row("SELECT practice, day, reason, count FROM ignored", [], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
+        });
+        assert_eq!(kept.unwrap(), ("N84001".into(), String::new(), "test-patient".into(), 3));
+        check(&old).unwrap();
     }
 }

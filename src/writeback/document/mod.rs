@@ -17,6 +17,10 @@ use super::wording;
 /// What the document is in: for screen readers.
 pub const LANGUAGE: &str = "en-GB";
 
+/// The code of the entry that a score needs attention, and its system (`mappings/outcome/entries.csv`).
+const ATTENTION: &str = "score-needs-attention";
+const OUTCOME: &str = "https://fingerpost.dev/CodeSystem/outcome";
+
 /// A document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
@@ -40,8 +44,12 @@ pub struct Section {
 /// What the practice is asked to do, as the entry's coded value has it; `None` when nothing.
 ///
 /// Only the ITK referral codes that hand something over ask anything: an escalation or a signpost to
-/// the GP, or to urgent care.
+/// the GP, or to urgent care; and a score that needs attention.
 pub fn requested(submission: &Submission) -> Option<String> {
+    let code = &submission.entry.code;
+    if (code.system.as_str(), code.code.as_str()) == (OUTCOME, ATTENTION) {
+        return Some("For action today: please speak to the social prescribing service about this person.".to_owned());
+    }
     let Some(EntryValue::Coded(value)) = &submission.entry.value else { return None };
     match value.code.as_str() {
         "30007" => Some("Please review: the link worker has passed this back to the GP.".to_owned()),

@@ -22,6 +22,41 @@ pub(super) fn component(text: &str) -> String {
     out
 }
 
+/// Characters of one text value (TX, FT), escapes counted: more are several values.
+pub(super) const TEXT_MAX: usize = 65_536;
+
+/// A text as values that each hold no more than [`TEXT_MAX`] characters: joined in order they are
+/// [`component`]'s. Cut after white space where there is some, never inside an escape.
+pub(super) fn pieces(text: &str) -> Vec<String> {
+    cut(text, TEXT_MAX)
+}
+
+fn cut(text: &str, most: usize) -> Vec<String> {
+    let lines = carried::lines(text);
+    let mut pieces = Vec::new();
+    let (mut piece, mut length) = (String::new(), 0);
+    // The piece's bytes and characters up to and with its last white space.
+    let mut blank = (0, 0);
+    for character in lines.chars() {
+        let next = component(character.encode_utf8(&mut [0; 4]));
+        let more = next.chars().count();
+        if length + more > most {
+            let (bytes, characters) = if blank.0 > 0 { blank } else { (piece.len(), length) };
+            let rest = piece.split_off(bytes);
+            pieces.push(std::mem::replace(&mut piece, rest));
+            length -= characters;
+            blank = (0, 0);
+        }
+        piece.push_str(&next);
+        length += more;
+        if character.is_whitespace() {
+            blank = (piece.len(), length);
+        }
+    }
+    pieces.push(piece);
+    pieces
+}
+
 /// Components joined; empty ones at the end are left out.
 pub(super) fn field(components: &[&str]) -> String {
     let escaped: Vec<String> = components.iter().map(|text| component(text)).collect();
@@ -46,6 +81,20 @@ pub(super) fn segment(name: &str, fields: &[(usize, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_after_words_and_nothing_is_lost() {
+        for text in ["a long|text & more\r\nof it", "|||||||||||||", "", "one two", "x".repeat(41).as_str()] {
+            let pieces = cut(text, 12);
+            assert_eq!(pieces.concat(), component(text));
+            assert!(pieces.iter().all(|piece| piece.chars().count() <= 12), "{pieces:?}");
+            let whole = |piece: &String| piece.matches('\\').count() % 2 == 0;
+            assert!(pieces.iter().all(whole), "no escape is cut: {pieces:?}");
+        }
+        assert_eq!(cut("one two three four", 12), ["one two ", "three four"]);
+        assert_eq!(pieces(&"a".repeat(TEXT_MAX)).len(), 1);
+        assert_eq!(pieces(&"a".repeat(TEXT_MAX + 1)).len(), 2);
+    }
 
     #[test]
     fn separators_in_a_text_are_escaped_once() {

@@ -6,6 +6,9 @@
 //! of ADT has it: version 2.4, NHS number typed `NHS`, ODS codes in MSH-4 and MSH-6, numeric PID-8,
 //! `GBR`, an MSH-9 of three parts, UTF-8. Nothing says that a receiver files it: an agreement is
 //! needed, and without one the route is not configured. MSH-15 and 16 are empty: original mode.
+//!
+//! A text of more than 65,536 characters is several OBX of the same OBX-3, or several NTE, to be read
+//! in order: OBX-4 counts them.
 
 mod er7;
 
@@ -25,7 +28,8 @@ pub const CONTENT_TYPE: &str = "application/hl7-v2";
 const ID_LENGTH: usize = 20;
 const APPLICATION: &str = "FINGERPOST";
 
-/// The coded entry as an ORU^R01: one OBX for the entry or its value, one for each item of a panel.
+/// The coded entry as an ORU^R01: an OBX for the entry or its value, more where its text is long, and
+/// one for each item of a panel.
 ///
 /// # Errors
 /// For an entry that must be hidden, a person without a good NHS number, or a value that is no number.
@@ -47,25 +51,34 @@ pub fn result(submission: &Submission) -> Result<Encoded, Unencodable> {
             (25, status(&entry.status).into()),
         ],
     ));
-    let (kind, value, unit) = match &entry.value {
-        Some(EntryValue::Quantity { digits, unit, ucum }) => ("NM", number(digits)?, field(&[ucum, unit, "UCUM"])),
-        Some(EntryValue::Coded(code)) => ("CE", coded(code), String::new()),
-        Some(EntryValue::Text(text)) => ("TX", er7::component(text), String::new()),
-        None if entry.components.is_empty() => ("CE", coded(&entry.code), String::new()),
-        None => ("TX", er7::component(&entry.code.display), String::new()),
+    let (kind, values, unit) = match &entry.value {
+        Some(EntryValue::Quantity { digits, unit, ucum }) => {
+            ("NM", vec![number(digits)?], field(&[ucum, unit, "UCUM"]))
+        }
+        Some(EntryValue::Coded(code)) => ("CE", vec![coded(code)], String::new()),
+        Some(EntryValue::Text(text)) => ("TX", er7::pieces(text), String::new()),
+        None if entry.components.is_empty() => ("CE", vec![coded(&entry.code)], String::new()),
+        None => ("TX", er7::pieces(&entry.code.display), String::new()),
     };
     let line = Line { status: status(&entry.status), observed: &observed, by: &author(submission) };
-    out.push_str(&line.observation(1, kind, &entry.code, value, unit));
-    let said = [wording::narrative(submission).to_owned(), wording::byline(&entry.author)];
-    let notes = said.into_iter().chain([wording::reference(submission.key)]).filter(|note| !note.is_empty());
-    for (at, note) in notes.enumerate() {
-        out.push_str(&segment("NTE", &[(1, (at + 1).to_string()), (3, er7::component(&note))]));
+    let (count, many) = (values.len(), values.len() > 1);
+    for (at, value) in values.into_iter().enumerate() {
+        out.push_str(&line.observation((at + 1, many.then_some(at + 1)), kind, &entry.code, value, unit.clone()));
     }
+    out.push_str(&notes(submission));
     for (at, (code, digits)) in entry.components.iter().enumerate() {
         let unit = field(&["{score}", "score", "UCUM"]);
-        out.push_str(&line.observation(at + 2, "NM", code, number(digits)?, unit));
+        out.push_str(&line.observation((count + at + 1, None), "NM", code, number(digits)?, unit));
     }
     Ok(encoded(out, id))
+}
+
+/// The words, who recorded it and the key, as notes on the entry.
+fn notes(submission: &Submission) -> String {
+    let said = [wording::narrative(submission).to_owned(), wording::byline(&submission.entry.author)];
+    let notes = said.into_iter().chain([wording::reference(submission.key)]).filter(|note| !note.is_empty());
+    let pieces = notes.flat_map(|note| er7::pieces(&note)).enumerate();
+    pieces.map(|(at, piece)| segment("NTE", &[(1, (at + 1).to_string()), (3, piece)])).collect()
 }
 
 /// The readable document as an MDM: T02 for a new one, T10 for one that replaces another. The words
@@ -110,12 +123,13 @@ fn document(submission: &Submission, replaces: Option<Uuid>) -> Result<Encoded, 
         ],
     ));
     let document = document::of(submission);
-    out.push_str(&words(submission, &document));
+    let lines = document_lines(&document);
+    out.push_str(&words(submission, &lines));
     let pdf = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, document::pdf::file(&document));
     let value = format!("{}^application^pdf^Base64^{pdf}", APPLICATION);
-    let at = document_lines(&document).len() + 1;
+    let at = lines.len() + 1;
     let line = Line { status: status(&submission.entry.status), observed: "", by: "" };
-    out.push_str(&line.observation(at, "ED", &document_code(), value, String::new()));
+    out.push_str(&line.observation((at, Some(at)), "ED", &document_code(), value, String::new()));
     Ok(encoded(out, id))
 }
 
@@ -136,11 +150,10 @@ fn check(submission: &Submission) -> Result<(), Unencodable> {
     carried::check(submission)
 }
 
-fn words(submission: &Submission, document: &document::Document) -> String {
-    let lines = document_lines(document);
-    let segments = lines.iter().enumerate().map(|(at, line)| {
+fn words(submission: &Submission, lines: &[String]) -> String {
+    let segments = (1..).zip(lines).map(|(at, line)| {
         let of = Line { status: status(&submission.entry.status), observed: "", by: "" };
-        of.observation(at + 1, "TX", &document_code(), er7::component(line), String::new())
+        of.observation((at, Some(at)), "TX", &document_code(), line.clone(), String::new())
     });
     segments.collect()
 }
@@ -150,6 +163,7 @@ fn document_code() -> Coded {
     Coded { code: "LETTER".to_owned(), display: "Social prescribing outcome".to_owned(), ..Coded::default() }
 }
 
+/// The document's lines as values; one that is too long for a value is several.
 fn document_lines(document: &document::Document) -> Vec<String> {
     let mut lines = vec![document.title.clone()];
     for section in &document.sections {
@@ -159,7 +173,7 @@ fn document_lines(document: &document::Document) -> Vec<String> {
             label => format!("{label}: {text}"),
         }));
     }
-    lines
+    lines.iter().flat_map(|line| er7::pieces(line)).collect()
 }
 
 fn header(submission: &Submission, kind: &str, id: &str) -> String {
@@ -221,13 +235,23 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn observation(&self, at: usize, kind: &str, code: &Coded, value: String, unit: String) -> String {
+    /// `at`: OBX-1, the place in the message; and OBX-4, the place among those of the same OBX-3,
+    /// where there are several.
+    fn observation(
+        &self,
+        at: (usize, Option<usize>),
+        kind: &str,
+        code: &Coded,
+        value: String,
+        unit: String,
+    ) -> String {
         segment(
             "OBX",
             &[
-                (1, at.to_string()),
+                (1, at.0.to_string()),
                 (2, kind.into()),
                 (3, coded(code)),
+                (4, at.1.map(|at| at.to_string()).unwrap_or_default()),
                 (5, value),
                 (6, unit),
                 (11, self.status.into()),
