@@ -86,13 +86,13 @@ mod tests {
 
     #[tokio::test]
     async fn who_takes_nothing_is_given_up_and_who_takes_little_is_not() {
-        let quiet = Duration::from_millis(300);
+        let quiet = Duration::from_millis(1500);
         let (near, mut far) = tokio::io::duplex(8);
         let mut near = TokioIo::new(Impatient::new(TokioIo::new(near), quiet));
         let reader = tokio::spawn(async move {
             let mut taken = [0; 24];
             for part in taken.chunks_mut(4) {
-                tokio::time::sleep(quiet / 3).await;
+                tokio::time::sleep(quiet / 5).await;
                 far.read_exact(part).await.unwrap();
             }
             far

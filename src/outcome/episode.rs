@@ -82,8 +82,8 @@ pub enum Event {
 /// Words for the sender.
 pub fn next(from: State, event: Event) -> Result<State, &'static str> {
     use Event::{
-        Accept, Acknowledge, Agree, Assess, Attempt, Carry, Close, Decline, Draft, Look, Meet, Refer, Reopen, Return, Review,
-        Signpost, Write,
+        Accept, Acknowledge, Agree, Assess, Attempt, Carry, Close, Decline, Draft, Look, Meet, Refer, Reopen, Return,
+        Review, Signpost, Write,
     };
     use State::{Accepted, Assessed, Closed, Contacting, Declined, Offered, Planned, Returned, Reviewed, Withdrawn};
     match (from, event) {

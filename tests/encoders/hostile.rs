@@ -185,8 +185,9 @@ fn hl7_holds(submission: &Submission) {
     if let Some(EntryValue::Quantity { unit, .. }) = &submission.entry.value {
         assert_eq!(read[3][6][1], lines(unit));
     }
-    assert_eq!(notes[..notes.len() - 2].concat(), lines(narrative), "the words, in as many notes as they need");
-    assert_eq!(read[read.len() - 2][3][0], lines(&wording::byline(author)));
+    // The words, who recorded it and the key, in as many notes as they need.
+    let words = [narrative, &wording::byline(author), &wording::reference(submission.key)].concat();
+    assert_eq!(notes.concat(), lines(&words));
     assert_eq!((&*read[3][3][0], &*read[3][3][2], &*read[3][5][0]), ("718466001", "SCT", "24"));
     assert_eq!(read.last().unwrap()[3][0], wording::reference(submission.key));
     let letter = er7(&hl7v2::letter(submission).unwrap().bytes);

@@ -88,7 +88,7 @@ mod tests {
             let pieces = cut(text, 12);
             assert_eq!(pieces.concat(), component(text));
             assert!(pieces.iter().all(|piece| piece.chars().count() <= 12), "{pieces:?}");
-            let whole = |piece: &String| piece.matches('\\').count() % 2 == 0;
+            let whole = |piece: &String| piece.matches('\\').count().is_multiple_of(2);
             assert!(pieces.iter().all(whole), "no escape is cut: {pieces:?}");
         }
         assert_eq!(cut("one two three four", 12), ["one two ", "three four"]);

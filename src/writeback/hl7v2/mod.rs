@@ -237,14 +237,7 @@ struct Line<'a> {
 impl Line<'_> {
     /// `at`: OBX-1, the place in the message; and OBX-4, the place among those of the same OBX-3,
     /// where there are several.
-    fn observation(
-        &self,
-        at: (usize, Option<usize>),
-        kind: &str,
-        code: &Coded,
-        value: String,
-        unit: String,
-    ) -> String {
+    fn observation(&self, at: (usize, Option<usize>), kind: &str, code: &Coded, value: String, unit: String) -> String {
         segment(
             "OBX",
             &[
