@@ -1,12 +1,14 @@
-//! Where the rows of a place stand, so that routing looks nothing up by walking a table.
+//! Where the rows of a place stand, so that routing looks nothing up by walking a table, and what
+//! a decision asks of them side by side: most of its time would else go into waiting for memory.
 
 use std::hash::Hash;
 use std::ops::Range;
 
-use super::people::Worker;
-use super::place::{Pool, Practice, Serves, Tables};
+use super::crew::Crews;
+use super::membership::Membership;
+use super::place::{Pool, Serves, Tables};
 use super::rows::Period;
-use super::suit::bits;
+use super::rules::{Own, To};
 use super::table::Table;
 use crate::fhir::ids::OdsCode;
 
@@ -14,104 +16,143 @@ use crate::fhir::ids::OdsCode;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
     /// The rows of a practice.
-    pub practices: Table<OdsCode, Range<usize>>,
+    pub practices: Table<OdsCode, Rows>,
     /// The rows of a network.
     pub networks: Table<String, Range<usize>>,
     /// The rows of a pool.
     pub pools: Table<String, Range<usize>>,
     /// The rows of a link worker.
     pub workers: Table<String, Range<usize>>,
-    /// For each row of a practice, the rules that can apply there, in their order.
-    pub rules: Vec<Vec<u8>>,
-    /// Rows of pools that serve a network, in the order of their ids; so below.
-    pub by_network: Table<String, Vec<u32>>,
-    /// Rows of pools that serve a cluster.
-    pub by_cluster: Table<String, Vec<u32>>,
-    /// Rows of pools that serve the place.
-    pub by_place: Vec<u32>,
-    /// For each row of a pool, the rows of its link workers in the order of their ids.
-    pub crews: Vec<Vec<u32>>,
+    /// Memberships, in the order of the practices' rows.
+    pub memberships: Vec<Membership>,
+    /// Positions of the rules that can apply in each membership.
+    pub rules: Vec<u8>,
+    /// For each rule that names pools, their rows.
+    named: Vec<Stretch>,
+    /// Pools that serve each network, cluster and the place.
+    serves: Table<Serves, Stretch>,
+    /// Rows of pools, to which stretches refer; those that serve the same in the order of their ids.
+    candidates: Vec<u32>,
+    /// For each row of a pool, its link workers.
+    pub crews: Crews,
     /// For each row of a pool, when it has a step-free venue.
     pub step_free: Vec<Vec<Period>>,
-    /// For each row of a link worker, when they work.
-    pub hours: Vec<Hours>,
-    /// For each row of a link worker, the rows of their absences.
-    pub away: Vec<Range<usize>>,
 }
 
-/// Days of the week as bits, Monday lowest.
+/// The rows of a practice.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Rows {
+    /// In the table of practices.
+    pub own: Stretch,
+    /// Its memberships.
+    pub memberships: Stretch,
+}
+
+/// A part of a list, from a position to before another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Hours {
-    /// Days with a shift.
-    pub days: u8,
-    /// Days with a shift that has an evening.
-    pub evenings: u8,
+pub(super) struct Stretch {
+    pub from: u32,
+    pub to: u32,
 }
 
-impl Hours {
-    fn of(worker: &Worker) -> Self {
-        let on = |evening: bool| {
-            let shifts = worker.shifts.iter().filter(|shift| !evening || shift.has_evening());
-            bits(&shifts.map(|shift| shift.day).collect::<Vec<_>>())
-        };
-        Self { days: on(false), evenings: on(true) }
+impl Stretch {
+    /// Lists that are indexed are far shorter than `u32` reaches: files have at most 50,000 rows.
+    pub fn between(from: usize, to: usize) -> Self {
+        let near = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { from: near(from), to: near(to) }
     }
+
+    pub fn range(self) -> Range<usize> {
+        self.from as usize..self.to as usize
+    }
+
+    pub fn of<T>(self, list: &[T]) -> &[T] {
+        &list[self.range()]
+    }
+}
+
+/// Adds items to a list; tells where they stand.
+pub(super) fn pour<T>(list: &mut Vec<T>, items: impl IntoIterator<Item = T>) -> Stretch {
+    let from = list.len();
+    list.extend(items);
+    Stretch::between(from, list.len())
 }
 
 impl Index {
     /// Indexes tables that are sorted by their keys.
     pub fn of(rows: &Tables) -> Self {
-        let absences = ranges(&rows.absences, |row| row.worker.clone());
-        let mut crews: Table<&str, Vec<u32>> = Table::default();
-        for (row, worker) in (0u32..).zip(&rows.workers) {
-            crews.entry(&worker.pool).or_default().push(row);
-        }
         let step_free = |pool: &Pool| {
             let venues = rows.venues.iter().filter(|venue| venue.accessible && venue.pool == pool.id);
             venues.map(|venue| venue.period).collect()
         };
-        let rules = |practice: &Practice| {
-            let rules = (0u8..=u8::MAX).zip(&rows.rules);
-            rules.filter(|(_, rule)| rule.when.holds_for_practice(practice)).map(|(at, _)| at).collect()
-        };
         let mut index = Self {
-            rules: rows.practices.iter().map(rules).collect(),
-            practices: ranges(&rows.practices, |row| row.ods.clone()),
             networks: ranges(&rows.networks, |row| row.code.clone()),
             pools: ranges(&rows.pools, |row| row.id.clone()),
             workers: ranges(&rows.workers, |row| row.id.clone()),
-            crews: rows.pools.iter().map(|pool| crews.get(pool.id.as_str()).cloned().unwrap_or_default()).collect(),
+            crews: Crews::of(rows),
             step_free: rows.pools.iter().map(step_free).collect(),
-            hours: rows.workers.iter().map(Hours::of).collect(),
-            away: rows.workers.iter().map(|row| absences.get(&row.id).cloned().unwrap_or(0..0)).collect(),
             ..Self::default()
         };
-        for (row, pool) in (0u32..).zip(&rows.pools) {
-            for serves in &pool.serves {
-                match serves {
-                    Serves::Pcn(code) => index.by_network.entry(code.clone()).or_default().push(row),
-                    Serves::Cluster(name) => index.by_cluster.entry(name.clone()).or_default().push(row),
-                    Serves::Place => index.by_place.push(row),
-                }
-            }
+        index.candidates(rows);
+        for (ods, own) in in_order(&rows.practices, |row| row.ods.clone()) {
+            let from = index.memberships.len();
+            rows.practices[own.clone()].iter().for_each(|practice| index.join(practice, rows));
+            let memberships = Stretch::between(from, index.memberships.len());
+            index.practices.insert(ods, Rows { own: Stretch::between(own.start, own.end), memberships });
         }
         index
     }
 
+    fn candidates(&mut self, rows: &Tables) {
+        let mut serves: Table<&Serves, Vec<u32>> = Table::default();
+        for (row, pool) in (0u32..).zip(&rows.pools) {
+            pool.serves.iter().for_each(|whom| serves.entry(whom).or_default().push(row));
+        }
+        for (whom, pools) in serves {
+            self.serves.insert(whom.clone(), pour(&mut self.candidates, pools));
+        }
+        for rule in &rows.rules {
+            let ids = if let To::Pools(ids) = &rule.to { ids.as_slice() } else { &[] };
+            let pools = ids.iter().filter_map(|id| self.pools.get(id).cloned()).flatten();
+            self.named.push(pour(&mut self.candidates, pools.map(|row| Stretch::between(0, row).to)));
+        }
+    }
+
     /// Rows of pools that serve a network, a cluster or the place, at any time.
     pub fn serving(&self, serves: &Serves) -> &[u32] {
-        match serves {
-            Serves::Pcn(code) => self.by_network.get(code).map_or(&[], Vec::as_slice),
-            Serves::Cluster(name) => self.by_cluster.get(name).map_or(&[], Vec::as_slice),
-            Serves::Place => &self.by_place,
+        self.serving_at(serves).of(&self.candidates)
+    }
+
+    /// Where [`Index::serving`] stands.
+    pub fn serving_at(&self, serves: &Serves) -> Stretch {
+        self.serves.get(serves).copied().unwrap_or_default()
+    }
+
+    /// Rows of the pools to which a rule leads, by its position, at any time; none for a desk.
+    pub fn led_to(&self, at: u8, to: &To, membership: &Membership) -> &[u32] {
+        match to {
+            To::Own(Own::Network) => membership.network_pools.of(&self.candidates),
+            To::Own(Own::Cluster) => membership.cluster_pools.of(&self.candidates),
+            To::Own(Own::Place) => self.serving(&Serves::Place),
+            To::Pools(_) => self.named[usize::from(at)].of(&self.candidates),
+            To::Desk(_) => &[],
         }
     }
 }
 
 fn ranges<T, K: Hash + Eq>(rows: &[T], key: impl Fn(&T) -> K) -> Table<K, Range<usize>> {
-    let mut out: Table<K, Range<usize>> = Table::default();
+    in_order(rows, key).into_iter().collect()
+}
+
+/// The keys of sorted rows, each with its rows.
+fn in_order<T, K: Eq>(rows: &[T], key: impl Fn(&T) -> K) -> Vec<(K, Range<usize>)> {
+    let mut out: Vec<(K, Range<usize>)> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        out.entry(key(row)).or_insert(at..at).end = at + 1;
+        let key = key(row);
+        match out.last_mut() {
+            Some((last, range)) if *last == key => range.end = at + 1,
+            _ => out.push((key, at..at + 1)),
+        }
     }
     out
 }

@@ -8,10 +8,12 @@
 pub mod calendar;
 mod check;
 mod clocks;
+mod crew;
 mod engine;
 mod files;
 mod index;
 mod input;
+mod membership;
 mod overlay;
 mod people;
 pub mod place;

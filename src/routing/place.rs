@@ -277,7 +277,7 @@ impl Place {
 
     /// The row of a practice on a day.
     pub(super) fn practice_row(&self, ods: &OdsCode, on: Date) -> Option<usize> {
-        let mut rows = self.index.practices.get(ods)?.clone();
+        let mut rows = self.index.practices.get(ods)?.own.range();
         rows.find(|row| self.rows.practices[*row].period.holds(on))
     }
 
@@ -328,12 +328,9 @@ impl Place {
     /// at work (not absent).
     pub fn crew(&self, pool: &str, on: Date) -> impl Iterator<Item = (&Worker, bool)> {
         let row = self.index.pools.get(pool).map(|rows| rows.start);
-        let all = row.and_then(|row| self.index.crews.get(row)).map_or([].as_slice(), Vec::as_slice);
-        let rows = all.iter().map(|row| *row as usize);
-        rows.filter(move |row| self.rows.workers[*row].period.holds(on)).map(move |row| {
-            let away = &self.rows.absences[self.index.away[row].clone()];
-            (&self.rows.workers[row], !away.iter().any(|absence| absence.period.holds(on)))
-        })
+        let all = row.into_iter().flat_map(|row| self.index.crews.rows(row, &self.rows.workers));
+        let in_force = all.filter(move |(worker, _)| worker.period.holds(on));
+        in_force.map(move |(worker, away)| (worker, !away.iter().any(|period| period.holds(on))))
     }
 
     /// Hundredths of full-time at work in a pool on a day.

@@ -1,10 +1,11 @@
 //! Who can see a person: each link worker of a pool against what the referral asks for.
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
 
-use super::index::Hours;
+use super::crew::{Crews, Hand};
 use super::input::{Day, Loads, RouteInput, Sex};
-use super::people::Worker;
 use super::place::{Place, Pool};
 use super::rules::primary;
 
@@ -13,54 +14,61 @@ pub(super) struct Ask<'a> {
     pub on: Date,
     pub sex: Option<Sex>,
     pub language: Option<&'a str>,
+    /// The language as crews number it; `None`: not asked for, or nobody speaks it.
+    tongue: Option<u32>,
     pub interpreter: bool,
     /// Bits of the days, Monday lowest; 0: any day.
     pub days: u8,
     pub evening: bool,
     pub home_visit: bool,
     pub accessible: bool,
-    pub specialisms: &'a [String],
+    /// The skills as crews number them; `None`: nobody has all.
+    skills: Option<Vec<u32>>,
     pub previous: Option<(&'a str, Option<&'a str>)>,
 }
 
 impl<'a> Ask<'a> {
-    pub fn of(input: &'a RouteInput) -> Self {
+    pub fn of(input: &'a RouteInput, crews: &Crews) -> Self {
+        let language = input.language.as_deref().map(primary).filter(|code| !code.eq_ignore_ascii_case("en"));
         Self {
             on: input.on,
             sex: input.worker_sex,
-            language: input.language.as_deref().map(primary).filter(|code| !code.eq_ignore_ascii_case("en")),
+            language,
+            tongue: language.and_then(|code| crews.number(&small(code))),
             interpreter: input.interpreter,
             days: bits(&input.days),
             evening: input.evening,
             home_visit: input.home_visit,
             accessible: input.accessible,
-            specialisms: &input.specialisms,
+            skills: input.specialisms.iter().map(|skill| crews.number(skill)).collect(),
             previous: input.previous.as_ref().map(|(pool, worker)| (pool.as_str(), worker.as_deref())),
         }
     }
 
-    fn refuses(&self, pool: &Pool, worker: &Worker, hours: Hours, speaks: bool) -> Option<Unfit> {
+    fn refuses(&self, pool: &Pool, hand: &Hand, crews: &Crews, speaks: bool) -> Option<Unfit> {
         let on_days = |bits: u8| if self.days == 0 { bits != 0 } else { bits & self.days != 0 };
-        if self.sex.is_some() && worker.sex != self.sex {
+        let skilled = |skills: &Vec<u32>| skills.iter().all(|skill| crews.has_skill(hand, *skill));
+        if self.sex.is_some() && hand.sex != self.sex {
             Some(Unfit::Sex)
         } else if self.language.is_some() && !speaks && !(self.interpreter && pool.interpreter) {
             Some(Unfit::Language)
-        } else if self.home_visit && !worker.home_visits {
+        } else if self.home_visit && !hand.home_visits {
             Some(Unfit::HomeVisit)
-        } else if !self.specialisms.iter().all(|skill| worker.skills.contains(skill)) {
+        } else if !self.skills.as_ref().is_some_and(skilled) {
             Some(Unfit::Skill)
-        } else if !on_days(hours.days) {
+        } else if !on_days(hand.days) {
             Some(Unfit::Day)
-        } else if self.evening && !on_days(hours.evenings) {
+        } else if self.evening && !on_days(hand.evenings) {
             Some(Unfit::Evening)
         } else {
             None
         }
     }
+}
 
-    fn speaks(&self, worker: &Worker) -> bool {
-        self.language.is_some_and(|code| worker.languages.iter().any(|spoken| spoken.eq_ignore_ascii_case(code)))
-    }
+/// A code in small letters.
+fn small(code: &str) -> Cow<'_, str> {
+    if code.bytes().any(|byte| byte.is_ascii_uppercase()) { code.to_ascii_lowercase().into() } else { code.into() }
 }
 
 /// Days as bits, Monday lowest.
@@ -115,7 +123,7 @@ pub(super) struct Weighed<'a> {
     /// The days that people wait.
     pub waiting_days: u32,
     /// Who would be suggested.
-    pub worker: Option<&'a Worker>,
+    pub worker: Option<&'a Hand>,
     /// True when `worker` saw the person before.
     pub known: bool,
     pub refusal: Option<Refusal>,
@@ -142,34 +150,29 @@ pub(super) fn weigh<'a>(
     loads: &Loads,
     ask: &Ask<'_>,
     row: usize,
-    mut unfit: impl FnMut(&'a Worker, Unfit),
+    mut unfit: impl FnMut(&'a Hand, Unfit),
 ) -> Weighed<'a> {
-    let pool = &place.rows.pools[row];
+    let (pool, crews) = (&place.rows.pools[row], &place.index.crews);
     let mut fte_hundredths = 0;
-    let mut best: Option<(bool, bool, u64, &Worker)> = None;
+    let mut best: Option<(bool, bool, u64, &Hand)> = None;
     let previous = ask.previous.filter(|(before, _)| *before == pool.id).and_then(|(_, worker)| worker);
-    for at in &place.index.crews[row] {
-        let worker = &place.rows.workers[*at as usize];
-        if !worker.period.holds(ask.on) {
+    for hand in crews.pool(row).iter().filter(|hand| hand.period.holds(ask.on)) {
+        if crews.away(hand).iter().any(|period| period.holds(ask.on)) {
+            unfit(hand, Unfit::Absent);
             continue;
         }
-        let away = &place.index.away[*at as usize];
-        if place.rows.absences[away.clone()].iter().any(|absence| absence.period.holds(ask.on)) {
-            unfit(worker, Unfit::Absent);
-            continue;
-        }
-        fte_hundredths += worker.fte_hundredths;
-        let speaks = ask.speaks(worker);
-        if let Some(why) = ask.refuses(pool, worker, place.index.hours[*at as usize], speaks) {
-            unfit(worker, why);
+        fte_hundredths += hand.fte_hundredths;
+        let speaks = ask.tongue.is_some_and(|tongue| crews.speaks(hand, tongue));
+        if let Some(why) = ask.refuses(pool, hand, crews, speaks) {
+            unfit(hand, why);
             continue;
         }
         // A smaller tuple is the better suggestion: known, speaks the language, less to do; then by id,
-        // which is the order of the rows.
-        let load = loads.worker(&worker.id) * 100 * 100 / u64::from(worker.fte_hundredths.max(1));
-        let rank = (previous != Some(worker.id.as_str()), !speaks, load);
+        // which is the order of the hands.
+        let load = loads.worker(hand.id()) * 100 * 100 / u64::from(hand.fte_hundredths.max(1));
+        let rank = (previous != Some(hand.id()), !speaks, load);
         if best.is_none_or(|(a, b, c, _)| rank < (a, b, c)) {
-            best = Some((rank.0, rank.1, rank.2, worker));
+            best = Some((rank.0, rank.1, rank.2, hand));
         }
     }
     let open = loads.pool(&pool.id);
@@ -191,7 +194,7 @@ pub(super) fn weigh<'a>(
         fte_hundredths,
         room: place.capacity.room(fte_hundredths),
         waiting_days: loads.waiting_days.get(&pool.id).copied().unwrap_or(0),
-        worker: best.map(|(_, _, _, worker)| worker),
+        worker: best.map(|(_, _, _, hand)| hand),
         known: best.is_some_and(|(unknown, ..)| !unknown),
         refusal,
     }

@@ -9,8 +9,12 @@ use super::input::{Day, RouteInput, Sex};
 use super::place::Desk;
 use super::suit::{Refusal, Unfit, Weighed, bits};
 
-/// Pieces that the sentence of what was asked for seldom exceeds.
-const PIECES: usize = 24;
+/// Bytes that the sentence of what was asked for seldom exceeds.
+const ASKED: usize = 160;
+/// Bytes of a date.
+pub(super) const DAY: usize = 10;
+/// Bytes that how busy a pool is seldom exceeds, with its brackets.
+const LOAD: usize = 48;
 
 /// English names of languages that are often asked for, by code in order; others go by their code.
 const LANGUAGES: &[(&str, &str)] = &[
@@ -47,35 +51,55 @@ const LANGUAGES: &[(&str, &str)] = &[
 
 /// What the referral asks for, as a sentence; `None`: nothing in particular.
 pub(super) fn asked(input: &RouteInput, language: Option<&str>) -> Option<String> {
-    // Pieces of the sentence, each wish after a comma; put together in one go.
-    let mut text: Vec<&str> = Vec::with_capacity(PIECES);
+    let days = bits(&input.days);
+    let mut text = Asked(String::new());
     if let Some(sex) = input.worker_sex {
-        text.extend([", ", if sex == Sex::Female { "a woman as link worker" } else { "a man as link worker" }]);
+        text.wish(&[if sex == Sex::Female { "a woman as link worker" } else { "a man as link worker" }]);
     }
     if let Some(code) = language {
         let known = LANGUAGES.binary_search_by_key(&code, |(code, _)| code);
         let name = known.map_or(code, |at| LANGUAGES[at].1);
-        text.extend([", ", name, if input.interpreter { " or an interpreter" } else { "" }]);
+        text.wish(&[name, if input.interpreter { " or an interpreter" } else { "" }]);
     }
     if input.home_visit {
-        text.extend([", ", "a home visit"]);
+        text.wish(&["a home visit"]);
     }
     if input.accessible {
-        text.extend([", ", "a step-free place"]);
+        text.wish(&["a step-free place"]);
     }
     for (at, skill) in input.specialisms.iter().enumerate() {
-        text.extend(if at == 0 { [", ", "skills in ", skill] } else { ["", " and ", skill] });
+        if at == 0 { text.wish(&["skills in ", skill]) } else { text.more(&[" and ", skill]) }
     }
-    let days = bits(&input.days);
     for (at, day) in Day::ALL.into_iter().filter(|day| days & bits(&[*day]) != 0).enumerate() {
-        text.extend([if at == 0 { ", " } else { " or " }, day.name()]);
+        if at == 0 { text.wish(&[day.name()]) } else { text.more(&[" or ", day.name()]) }
     }
     if input.evening {
-        text.extend([", ", "an evening"]);
+        text.wish(&["an evening"]);
     }
-    *text.first_mut()? = "Asked for: ";
-    text.push(".");
-    Some(text.concat())
+    if text.0.is_empty() {
+        return None;
+    }
+    text.more(&["."]);
+    Some(text.0)
+}
+
+/// The sentence of what was asked for, while it is put together.
+struct Asked(String);
+
+impl Asked {
+    fn wish(&mut self, parts: &[&str]) {
+        if self.0.is_empty() {
+            self.0.reserve(ASKED);
+            self.more(&["Asked for: "]);
+        } else {
+            self.more(&[", "]);
+        }
+        self.more(parts);
+    }
+
+    fn more(&mut self, parts: &[&str]) {
+        parts.iter().for_each(|part| self.0.push_str(part));
+    }
 }
 
 /// Why a link worker is not the one.
@@ -103,33 +127,38 @@ pub(super) fn refusal(why: Refusal) -> Cow<'static, str> {
     }
 }
 
-/// How busy a pool is.
-pub(super) fn load(weighed: &Weighed<'_>) -> String {
-    let mut text = String::with_capacity(48);
-    number(&mut text, weighed.open);
+/// How busy a pool is, to stand between brackets.
+pub(super) fn load(text: &mut String, weighed: &Weighed<'_>) {
+    number(text, weighed.open);
     text.push_str(" open, room for ");
-    number(&mut text, weighed.room);
+    number(text, weighed.room);
     if let Some(limit) = weighed.pool.limit {
         text.push_str(", at most ");
-        number(&mut text, limit.into());
+        number(text, limit.into());
     }
+}
+
+/// A sentence about a pool that ends with how busy it is.
+pub(super) fn sentence(parts: &[&str], weighed: &Weighed<'_>) -> String {
+    let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>() + LOAD);
+    parts.iter().for_each(|part| text.push_str(part));
+    text.push_str(" (");
+    load(&mut text, weighed);
+    text.push_str(").");
     text
 }
 
 /// A date as `2026-01-31`.
-pub(super) fn day(on: Date) -> String {
-    let Ok(year) = u16::try_from(on.year()) else { return on.to_string() };
-    let (month, day) = (on.month().unsigned_abs(), on.day().unsigned_abs());
-    let mut text = String::with_capacity(10);
+pub(super) fn day(text: &mut String, on: Date) {
+    let Ok(year) = u16::try_from(on.year()) else { return text.push_str(&on.to_string()) };
     for (value, divisor) in [(year, 1000), (year, 100), (year, 10), (year, 1)] {
         text.push(digit(u64::from(value / divisor)));
     }
-    for value in [month, day] {
+    for value in [on.month().unsigned_abs(), on.day().unsigned_abs()] {
         text.push('-');
         text.push(digit(u64::from(value / 10)));
         text.push(digit(u64::from(value)));
     }
-    text
 }
 
 fn number(text: &mut String, value: u64) {

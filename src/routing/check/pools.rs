@@ -58,7 +58,7 @@ fn consent(place: &Place, pool: &Pool, add: &mut Add<'_>) {
 }
 
 fn staffed(place: &Place, row: usize, pool: &Pool, add: &mut Add<'_>) {
-    let crew = place.index.crews[row].iter().map(|at| span(place.rows.workers[*at as usize].period));
+    let crew = place.index.crews.pool(row).iter().map(|hand| span(hand.period));
     let gaps = minus(&[span(pool.period)], &union(crew.collect()));
     if pool.open && !gaps.is_empty() {
         add(FILE, pool.line, format!("pool {} has no link worker in workers.csv {}", pool.id, words(&gaps)));

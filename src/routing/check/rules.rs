@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Add;
 use crate::routing::input::RouteInput;
-use crate::routing::place::{Place, Pool, Practice};
+use crate::routing::place::{Place, Pool, Practice, Serves};
 use crate::routing::rules::{Own, Rule, To, When};
 use crate::routing::spans::{Spans, always, both, minus, span, union, words};
 
@@ -104,12 +104,12 @@ impl<'a> Reach<'a> {
             }
             To::Pools(ids) => ids.iter().filter_map(|id| place.index.pools.get(id).cloned()).flatten().collect(),
             To::Own(own) => {
-                let rows = match own {
-                    Own::Network => place.index.by_network.get(key),
-                    Own::Cluster => place.index.by_cluster.get(key),
-                    Own::Place => Some(&place.index.by_place),
+                let serves = match own {
+                    Own::Network => Serves::Pcn(key.to_owned()),
+                    Own::Cluster => Serves::Cluster(key.to_owned()),
+                    Own::Place => Serves::Place,
                 };
-                rows.into_iter().flatten().map(|row| *row as usize).collect()
+                place.index.serving(&serves).iter().map(|row| *row as usize).collect()
             }
         };
         let pools: Vec<&Pool> = rows.into_iter().filter_map(|row| place.rows.pools.get(row)).collect();

@@ -5,9 +5,13 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use jiff::civil::Date;
+
+use crate::fhir::ids::OdsCode;
 use crate::routing::input::{Decision, Loads, RouteInput};
+use crate::routing::membership::Membership;
 use crate::routing::place::{Desk, Place};
-use crate::routing::rules::{Own, Rule, To};
+use crate::routing::rules::{Rule, To};
 use crate::routing::suit::{Ask, Refusal, Weighed, weigh};
 use crate::routing::words;
 
@@ -28,7 +32,7 @@ pub fn route(place: &Place, loads: &Loads, input: RouteInput) -> Decision {
     }
     let mut trail =
         Trail { place, loads, reasons: Vec::with_capacity(REASONS), passed_over: Vec::new(), seen: Vec::new() };
-    let end = trail.decide(&input, &Ask::of(&input));
+    let end = trail.decide(&input, &Ask::of(&input, &place.index.crews));
     trail.end(input, end)
 }
 
@@ -67,12 +71,13 @@ struct Trail<'a> {
 impl<'a> Trail<'a> {
     fn decide(&mut self, input: &RouteInput, ask: &Ask<'_>) -> End<'a> {
         let unallocated = At::Desk(&self.place.unallocated);
-        let Some((row, pcn)) = self.network(input) else {
+        let Some(membership) = self.membership(input) else {
             return End { at: unallocated, pcn: None, rule: None };
         };
-        let Some((rule, rows)) = self.rule(input, row, pcn) else {
+        let pcn = Some(self.place.rows.networks[membership.network as usize].code.as_str());
+        let Some((rule, rows)) = self.rule(input, membership) else {
             self.reasons.push("No rule leads to a pool on that day.".into());
-            return End { at: unallocated, pcn: Some(pcn), rule: None };
+            return End { at: unallocated, pcn, rule: None };
         };
         self.reasons.push(match rule.why.as_str() {
             "" => ["The rule '", &rule.name, "' applies."].concat(),
@@ -82,63 +87,62 @@ impl<'a> Trail<'a> {
             To::Desk(key) => self.place.desks().find(|desk| desk.key == *key).map_or(unallocated, At::Desk),
             _ => {
                 self.reasons.extend(words::asked(input, ask.language));
-                self.choose(input, ask, &rows).map_or(unallocated, At::Pool)
+                self.choose(input, ask, rows).map_or(unallocated, At::Pool)
             }
         };
-        End { at, pcn: Some(pcn), rule: Some(rule) }
+        End { at, pcn, rule: Some(rule) }
     }
 
-    /// The row of the practice, and its network; `None` with the reason said.
-    fn network(&mut self, input: &RouteInput) -> Option<(usize, &'a str)> {
-        let on = input.on;
+    /// The practice and its network on the day; `None` with the reason said.
+    fn membership(&mut self, input: &RouteInput) -> Option<&'a Membership> {
         let Some(ods) = &input.practice else {
             self.reasons.push("No practice is known.".to_owned());
             return None;
         };
-        let Some(row) = self.place.practice_row(ods, on) else {
-            self.reasons.push(format!("Practice {ods} is not known to {} on {on}.", self.place.name));
+        let index = &self.place.index;
+        let all = index.practices.get(ods).map_or(&[][..], |rows| rows.memberships.of(&index.memberships));
+        let Some(membership) = all.iter().find(|membership| membership.period.holds(input.on)) else {
+            self.reasons.push(self.no_membership(ods, input.on));
             return None;
         };
-        let practice = &self.place.rows.practices[row];
-        let Some(code) = &practice.pcn else {
-            self.reasons.push(format!("{} ({ods}) is in no network on {on}.", practice.name));
-            return None;
-        };
-        let Some(network) = self.place.network(code, on) else {
-            let text = format!("{} ({ods}) is in network {code}, which is not in force on {on}.", practice.name);
-            self.reasons.push(text);
-            return None;
-        };
-        // Put together in one go: every decision says this.
-        let (ods, day) = (ods.as_str(), words::day(on));
-        let parts = [&practice.name, " (", ods, ") is in ", &network.name, " (", code, ") on ", &day, "."];
-        self.reasons.push(parts.concat());
-        Some((row, code))
+        let mut said = String::with_capacity(membership.said.len() + words::DAY + 1);
+        said.push_str(&membership.said);
+        words::day(&mut said, input.on);
+        said.push('.');
+        self.reasons.push(said);
+        Some(membership)
     }
 
-    /// The first rule that applies, and the rows of its pools in force; none for a desk.
-    fn rule(&self, input: &RouteInput, row: usize, pcn: &str) -> Option<(&'a Rule, Vec<usize>)> {
-        let (index, practice) = (&self.place.index, &self.place.rows.practices[row]);
-        let rules = index.rules[row].iter().map(|at| &self.place.rules()[usize::from(*at)]);
-        for rule in rules.filter(|rule| rule.when.holds_for_person(input)) {
-            let rows: Vec<usize> = match &rule.to {
-                To::Desk(_) => return Some((rule, Vec::new())),
-                To::Pools(ids) => ids.iter().filter_map(|id| self.in_force(id, input)).collect(),
-                To::Own(own) => {
-                    let rows = match own {
-                        Own::Network => index.by_network.get(pcn),
-                        Own::Cluster => practice.cluster.as_ref().and_then(|name| index.by_cluster.get(name)),
-                        Own::Place => Some(&index.by_place),
-                    };
-                    let rows = rows.into_iter().flatten().map(|row| *row as usize);
-                    rows.filter(|row| self.place.rows.pools[*row].period.holds(input.on)).collect()
-                }
-            };
-            if !rows.is_empty() {
+    /// Why a practice is in no network on the day.
+    fn no_membership(&self, ods: &OdsCode, on: Date) -> String {
+        let Some(practice) = self.place.practice(ods, on) else {
+            return format!("Practice {ods} is not known to {} on {on}.", self.place.name);
+        };
+        let name = &practice.name;
+        match &practice.pcn {
+            None => format!("{name} ({ods}) is in no network on {on}."),
+            Some(code) => format!("{name} ({ods}) is in network {code}, which is not in force on {on}."),
+        }
+    }
+
+    /// The first rule that applies and of whose pools one is in force, and the rows of them all; none for a desk.
+    fn rule(&self, input: &RouteInput, membership: &Membership) -> Option<(&'a Rule, &'a [u32])> {
+        let (place, index) = (self.place, &self.place.index);
+        for at in membership.rules.of(&index.rules) {
+            let rule = &place.rules()[usize::from(*at)];
+            if !rule.when.holds_for_person(input) {
+                continue;
+            }
+            let rows = index.led_to(*at, &rule.to, membership);
+            if matches!(rule.to, To::Desk(_)) || rows.iter().any(|row| self.is_in_force(*row, input)) {
                 return Some((rule, rows));
             }
         }
         None
+    }
+
+    fn is_in_force(&self, row: u32, input: &RouteInput) -> bool {
+        self.place.rows.pools[row as usize].period.holds(input.on)
     }
 
     /// The row of a pool that is in force on the day.
@@ -147,11 +151,14 @@ impl<'a> Trail<'a> {
         rows.find(|row| self.place.rows.pools[*row].period.holds(input.on))
     }
 
-    fn choose(&mut self, input: &RouteInput, ask: &Ask<'_>, rows: &[usize]) -> Option<Weighed<'a>> {
+    fn choose(&mut self, input: &RouteInput, ask: &Ask<'_>, rows: &[u32]) -> Option<Weighed<'a>> {
         let mut able = Vec::with_capacity(rows.len());
         let mut unable = Vec::new();
         for row in rows {
-            let weighed = self.weigh(input, ask, *row);
+            if !self.is_in_force(*row, input) {
+                continue;
+            }
+            let weighed = self.weigh(input, ask, *row as usize);
             if weighed.refusal.is_none() { able.push(weighed) } else { unable.push(weighed) }
         }
         able.sort_by(Weighed::fairer);
@@ -162,7 +169,7 @@ impl<'a> Trail<'a> {
         });
         if let Some(at) = known {
             let best = able.remove(at);
-            self.reasons.push(known_there(&best));
+            self.reasons.push(self.known_there(&best));
             return Some(self.take(best, able, unable, "the person is known elsewhere"));
         }
         if able.is_empty() {
@@ -170,7 +177,7 @@ impl<'a> Trail<'a> {
         }
         let best = able.remove(0);
         if best.is_full() {
-            let sources: Vec<&Weighed<'_>> = std::iter::once(&best).chain(&able).collect();
+            let sources: Vec<&Weighed<'a>> = std::iter::once(&best).chain(&able).collect();
             if let Some(other) = self.overflow(input, ask, &sources, rows, true) {
                 able.insert(0, best);
                 return Some(self.take(other, able, unable, "full"));
@@ -187,10 +194,10 @@ impl<'a> Trail<'a> {
                 self.reasons.push([&weighed.pool.name, " ", &*words::refusal(why), "."].concat());
             }
         }
-        let asking: Vec<&Weighed<'_>> = unable.iter().filter(|w| w.refusal.is_some_and(Refusal::wants_cover)).collect();
+        let asking: Vec<&Weighed<'a>> = unable.iter().filter(|w| w.refusal.is_some_and(Refusal::wants_cover)).collect();
         let mut chosen = self.cover(input, ask, &asking);
         if chosen.is_none() {
-            let full: Vec<&Weighed<'_>> =
+            let full: Vec<&Weighed<'a>> =
                 unable.iter().filter(|w| w.refusal.is_some_and(Refusal::wants_overflow)).collect();
             let with_room = self.overflow(input, ask, &full, &[], true);
             chosen = with_room.or_else(|| self.overflow(input, ask, &full, &[], false));
@@ -245,14 +252,13 @@ impl<'a> Trail<'a> {
         &mut self,
         input: &RouteInput,
         ask: &Ask<'_>,
-        sources: &[&Weighed<'_>],
-        but: &[usize],
+        sources: &[&Weighed<'a>],
+        but: &[u32],
         with_room: bool,
     ) -> Option<Weighed<'a>> {
-        let mut tried: Vec<usize> = but.to_vec();
+        let mut tried: Vec<usize> = but.iter().map(|row| *row as usize).collect();
         for source in sources {
-            // By the place's own row, which outlives the borrow of what was weighed.
-            let giver = self.in_force(&source.pool.id, input).map(|row| &self.place.rows.pools[row])?;
+            let giver = source.pool;
             for id in &giver.overflow {
                 let Some(row) = self.in_force(id, input).filter(|row| !tried.contains(row)) else { continue };
                 tried.push(row);
@@ -262,12 +268,11 @@ impl<'a> Trail<'a> {
                 }
                 let weighed = self.weigh(input, ask, row);
                 if weighed.refusal.is_none() && !(with_room && weighed.is_full()) {
-                    let load = words::load(&weighed);
                     self.reasons.push(match source.is_full() {
-                        true => [&giver.name, " has no room (", &words::load(source), ")."].concat(),
+                        true => words::sentence(&[&giver.name, " has no room"], source),
                         false => [&giver.name, " cannot take it."].concat(),
                     });
-                    self.reasons.push([&weighed.pool.name, " takes its overflow (", &load, ")."].concat());
+                    self.reasons.push(words::sentence(&[&weighed.pool.name, " takes its overflow"], &weighed));
                     return Some(weighed);
                 }
                 self.pass_over(&weighed, "has no room for others' overflow");
@@ -279,8 +284,8 @@ impl<'a> Trail<'a> {
     /// Looks at a pool, and notes its load and who of its link workers is not the one.
     fn weigh(&mut self, input: &RouteInput, ask: &Ask<'_>, row: usize) -> Weighed<'a> {
         let passed_over = &mut self.passed_over;
-        let mut weighed = weigh(self.place, self.loads, ask, row, |worker, why| {
-            passed_over.push(([&worker.pool, "/", &worker.id].concat(), Cow::Borrowed(words::unfit(why))));
+        let mut weighed = weigh(self.place, self.loads, ask, row, |hand, why| {
+            passed_over.push((hand.path.to_string(), Cow::Borrowed(words::unfit(why))));
         });
         if input.not.contains(&weighed.pool.id) {
             weighed.refusal = Some(Refusal::HandedBack);
@@ -303,9 +308,24 @@ impl<'a> Trail<'a> {
     fn pass_over(&mut self, weighed: &Weighed<'_>, why: &str) {
         let text = match weighed.refusal {
             Some(refusal) => words::refusal(refusal),
-            None => [why, ": ", &words::load(weighed)].concat().into(),
+            None => {
+                let mut text = [why, ": "].concat();
+                words::load(&mut text, weighed);
+                text.into()
+            }
         };
         self.passed_over.push((weighed.pool.id.clone(), text));
+    }
+
+    fn known_there(&self, best: &Weighed<'_>) -> String {
+        let name = &best.pool.name;
+        match best.worker.filter(|_| best.known) {
+            Some(hand) => {
+                let worker = &self.place.rows.workers[hand.row as usize];
+                words::sentence(&[&worker.name, " of ", name, " saw the person before"], best)
+            }
+            None => words::sentence(&[name, " had the person before and has room"], best),
+        }
     }
 
     fn end(mut self, input: RouteInput, end: End<'a>) -> Decision {
@@ -315,7 +335,7 @@ impl<'a> Trail<'a> {
                 (desk.pool.clone(), desk.name.clone(), None)
             }
             At::Pool(weighed) => {
-                let worker = weighed.worker.map(|worker| worker.id.clone());
+                let worker = weighed.worker.map(|hand| hand.id().to_owned());
                 (weighed.pool.id.clone(), weighed.pool.name.clone(), worker)
             }
         };
@@ -339,30 +359,21 @@ impl<'a> Trail<'a> {
     }
 }
 
-fn known_there(best: &Weighed<'_>) -> String {
-    let name = &best.pool.name;
-    match best.worker.filter(|_| best.known) {
-        Some(worker) => format!("{} of {name} saw the person before ({}).", worker.name, words::load(best)),
-        None => format!("{name} had the person before and has room ({}).", words::load(best)),
-    }
-}
-
 fn stands_in(weighed: &Weighed<'_>) -> String {
-    [&weighed.pool.name, " stands in (", &words::load(weighed), ")."].concat()
+    words::sentence(&[&weighed.pool.name, " stands in"], weighed)
 }
 
 /// Why the best of the candidates is the best.
 fn fair(best: &Weighed<'_>, others: usize, unable: usize) -> String {
-    let (name, load) = (best.pool.name.as_str(), words::load(best));
     let (before, after) = match (best.is_full(), others, unable) {
-        (false, 0, 0) => ("", " is the only pool that is asked ("),
-        (false, 0, _) => ("", " is the only one that can take the person ("),
-        (false, ..) => ("", " is the least loaded with room ("),
-        (true, 0, 0) => ("", " is the only pool that is asked; it is full ("),
-        (true, 0, _) => ("", " is the only one that can take the person; it is full ("),
-        (true, ..) => ("Every pool that can take the person is full; ", " is the least loaded ("),
+        (false, 0, 0) => ("", " is the only pool that is asked"),
+        (false, 0, _) => ("", " is the only one that can take the person"),
+        (false, ..) => ("", " is the least loaded with room"),
+        (true, 0, 0) => ("", " is the only pool that is asked; it is full"),
+        (true, 0, _) => ("", " is the only one that can take the person; it is full"),
+        (true, ..) => ("Every pool that can take the person is full; ", " is the least loaded"),
     };
-    [before, name, after, &load, ")."].concat()
+    words::sentence(&[before, &best.pool.name, after], best)
 }
 
 #[cfg(test)]
