@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use fingerpost::audit::verify::{Options, Report, verify_path, verify_store};
-use fingerpost::audit::{Action, Agent, Entry, Kind, Outcome, Signer, Verifier, disclosure, export, prove, tiles};
+use fingerpost::audit::{Action, Agent, Entry, Kind, Signer, Verifier, disclosure, export, prove, tiles};
 use fingerpost::store::Store;
 use fingerpost::store::commit::Commit;
 use rusqlite::{Connection, params};
@@ -14,26 +14,16 @@ use uuid::Uuid;
 const ORIGIN: &str = "fingerpost.example/audit";
 
 fn entry(number: u64) -> Entry {
+    let at = jiff::Timestamp::from_second(1_800_000_000 + i64::try_from(number).unwrap()).unwrap();
+    let word = if number.is_multiple_of(3) { "read" } else { "search-type" };
+    let client = format!("client-{}", number % 7);
+    let agent = Agent { address: "192.0.2.7".into(), ..Agent::of(&client, "RY0", "consumer") };
     Entry {
         id: Uuid::from_u128(u128::from(number) + 1),
-        at: jiff::Timestamp::from_second(1_800_000_000 + i64::try_from(number).unwrap()).unwrap(),
-        kind: Kind::Rest,
-        interaction: if number.is_multiple_of(3) { "read" } else { "search-type" }.into(),
-        action: Action::R,
-        outcome: Outcome::Success,
-        agent: Agent {
-            client: format!("client-{}", number % 7),
-            ods: "RY0".into(),
-            role: "consumer".into(),
-            user: String::new(),
-            address: "192.0.2.7".into(),
-        },
-        purpose: "TREAT".into(),
         request: Uuid::from_u128(u128::from(number) + 900).to_string(),
         entities: vec![format!("Task/t{number}/_history/1")],
         patients: vec![format!("Patient/p{}", number % 5)],
-        query: String::new(),
-        detail: String::new(),
+        ..Entry::care(Kind::Rest, word, Action::R, agent, at)
     }
 }
 

@@ -70,13 +70,7 @@ impl House {
             let received = Received {
                 id: Uuid::new_v4(),
                 channel: Channel::Bars,
-                agent: Agent {
-                    client: "surgery".into(),
-                    ods: practice.into(),
-                    role: "referrer".into(),
-                    user: String::new(),
-                    address: String::new(),
-                },
+                agent: Agent::of("surgery", practice, "referrer"),
                 at: gateway.clock.now(),
                 request: String::new(),
                 correlation: String::new(),

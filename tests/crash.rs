@@ -34,7 +34,7 @@ const SENDERS: u32 = 8;
 /// One referral in this many is accepted by its pool, which makes a write-back.
 const ACCEPT_EVERY: u32 = 3;
 /// How long the queues may take to empty after the last kill.
-const SETTLE: Duration = Duration::from_secs(90);
+const SETTLE: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_done_twice_on_sqlite() {
@@ -272,11 +272,18 @@ impl Sender {
         format!("{}/fhir/{path}", self.address.lock().unwrap())
     }
 
+    /// Whether the gateway still listens where this was sent: the port of one that was killed may be
+    /// another program's by now, and what that says is of no account.
+    fn is_there(&self, url: &str) -> bool {
+        url.starts_with(&self.at(""))
+    }
+
     /// Sends one referral, with one X-Request-Id, until it is acknowledged.
     async fn refer(&self, n: u32) -> String {
         let body = referrals::bars_message(n, "N84001").to_string();
         loop {
-            let request = self.http.post(self.at("$process-message")).bearer_auth(&self.tokens.0).body(body.clone());
+            let url = self.at("$process-message");
+            let request = self.http.post(&url).bearer_auth(&self.tokens.0).body(body.clone());
             let sent = message_headers::with(request, n).send().await;
             match sent {
                 Ok(answer) if answer.status() == 200 => {
@@ -296,7 +303,7 @@ impl Sender {
                     self.acknowledged.lock().unwrap().insert(n, id.clone());
                     return id;
                 }
-                Ok(answer) if answer.status().as_u16() < 500 => {
+                Ok(answer) if answer.status().as_u16() < 500 && self.is_there(&url) => {
                     panic!("referral {n}: {} {}", answer.status(), answer.text().await.unwrap_or_default());
                 }
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -315,9 +322,10 @@ impl Sender {
             assert_eq!(task["status"], "requested", "{found}");
             task["status"] = json!("accepted");
             let (id, version) = (task["id"].as_str().unwrap(), task["meta"]["versionId"].as_str().unwrap());
+            let url = self.at(&format!("Task/{id}"));
             let put = self
                 .http
-                .put(self.at(&format!("Task/{id}")))
+                .put(&url)
                 .bearer_auth(&self.tokens.1)
                 .header("content-type", "application/fhir+json")
                 .header("if-match", format!("W/\"{version}\""))
@@ -326,7 +334,11 @@ impl Sender {
                 .await;
             match put {
                 Ok(answer) if answer.status().is_success() => return,
-                Ok(answer) if answer.status().as_u16() < 500 && answer.status() != 412 && answer.status() != 409 => {
+                Ok(answer)
+                    if answer.status().as_u16() < 500
+                        && ![409, 412].contains(&answer.status().as_u16())
+                        && self.is_there(&url) =>
+                {
                     panic!("accept: {} {}", answer.status(), answer.text().await.unwrap_or_default());
                 }
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -338,13 +350,16 @@ impl Sender {
     async fn get(&self, path: &str, token: u8) -> Value {
         let token = if token == 0 { &self.tokens.0 } else { &self.tokens.1 };
         loop {
-            if let Ok(answer) = self.http.get(self.at(path)).bearer_auth(token).send().await {
+            let url = self.at(path);
+            if let Ok(answer) = self.http.get(&url).bearer_auth(token).send().await {
                 let status = answer.status();
+                // A body that is cut short has no end that makes it JSON.
                 let body = answer.text().await.unwrap_or_default();
-                if status == 200 {
-                    return serde_json::from_str(&body).unwrap();
+                match serde_json::from_str(&body) {
+                    Ok(told) if status == 200 => return told,
+                    _ if status == 200 => {}
+                    _ => assert!(status.as_u16() >= 500 || !self.is_there(&url), "{path}: {status} {body}"),
                 }
-                assert!(status.as_u16() >= 500, "{path}: {status} {body}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

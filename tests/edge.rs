@@ -212,6 +212,56 @@ fn a_slow_caller_is_cut_off_and_does_not_hold_up_the_drain() {
     drop((slow, idle, body));
 }
 
+/// A client that reads nothing before it has written everything, as most do, is told what was wrong,
+/// and its connection serves it on.
+#[test]
+fn a_refused_body_is_heard_out_so_that_its_sender_reads_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = serve(folder.path(), &[DEVELOPMENT]);
+    let practice = token(folder.path(), "referrer", "N84001");
+    let body = vec![b' '; 17 * 1024 * 1024];
+    let length = body.len();
+    let asked = [
+        ("/fhir/ServiceRequest", practice.as_str(), "413"),
+        ("/fhir/$process-message", "", "401"),
+        ("/fhir/Nonsense", practice.as_str(), "404"),
+        ("/oauth2/token", "", "413"),
+        ("/intake/nonsense", practice.as_str(), "404"),
+        ("/livez", "", "405"),
+    ];
+    let mut socket = served.connect();
+    for (path, token, status) in asked {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/fhir+json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).unwrap();
+        socket.write_all(&body).unwrap_or_else(|fault| panic!("{path}: {fault}"));
+        assert_eq!(answered(&mut socket), status, "{path}");
+    }
+    // Who asks for leave first gets the refusal and need send nothing.
+    let head = format!(
+        "POST /fhir/ServiceRequest HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    assert_eq!(answered(&mut socket), "401");
+    assert_eq!(served.end().0, 0);
+}
+
+/// Reads one whole answer from a connection and gives its status.
+fn answered(socket: &mut std::net::TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+    socket.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
+    head.split(' ').nth(1).unwrap().to_owned()
+}
+
 struct Pki {
     ca: String,
     client: String,

@@ -252,7 +252,6 @@ async fn begun_with_lost_answers(silent: bool) -> Option<Loop> {
         lossy.lose.store(2, Ordering::SeqCst);
         lossy.silent.store(silent, Ordering::SeqCst);
         config.mesh.url = lossy.url.clone();
-        config.mesh.timeout_ms = 500;
     })
     .await
 }

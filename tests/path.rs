@@ -36,13 +36,7 @@ impl House {
         Received {
             id,
             channel: Channel::Bars,
-            agent: Agent {
-                client: "surgery".into(),
-                ods: sender.into(),
-                role: "referrer".into(),
-                user: String::new(),
-                address: String::new(),
-            },
+            agent: Agent::of("surgery", sender, "referrer"),
             at: self.gateway.clock.now(),
             request: id.to_string(),
             correlation: "journey".into(),

@@ -34,13 +34,7 @@ async fn house() -> House {
 }
 
 fn ops() -> Mover {
-    let agent = Agent {
-        client: "operator".into(),
-        ods: "FPG01".into(),
-        role: "ops".into(),
-        user: String::new(),
-        address: String::new(),
-    };
+    let agent = Agent::of("operator", "FPG01", "ops");
     Mover::operator(agent)
 }
 

@@ -21,14 +21,13 @@ use jiff::{SignedDuration, Timestamp};
 use pool::{House, PRACTICE, Referred, house, receiver, swemwbs, until, wellness, writes_back};
 use serde_json::json;
 
-/// A house whose practice has these routes; those by HTTP lead to `system`. `fhir` waits are short.
+/// A house whose practice has these routes; those by HTTP lead to `system`.
 async fn routed(system: &PracticeSystem, told: Option<&WellnessDatabase>, routes: &[&str]) -> House {
     house(|config| {
         let mut practice = System::new(OdsCode::parse(PRACTICE).unwrap(), routes);
         practice.base_url = system.base_url.clone();
         config.writeback.practices.push(practice);
         config.mesh.url = "http://127.0.0.1:9".into();
-        config.delivery.lease_seconds = 2;
         if let Some(told) = told {
             let mut receiver = receiver("wellness", &told.hook_url);
             receiver.events = vec!["writeback".into()];

@@ -10,7 +10,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::audit::{Action, Agent, Entry, Kind, Outcome};
 use crate::gateway::Gateway;
@@ -158,26 +157,11 @@ fn block_of(address: &str) -> String {
 pub async fn note(gateway: &Gateway) -> Result<(), StoreError> {
     let Some((refused, from)) = gateway.access.strangers.take() else { return Ok(()) };
     let named = from.iter().map(|one| if one.is_empty() { "unknown" } else { one }).collect::<Vec<_>>().join(", ");
+    let agent = Agent::anonymous(if from.len() == 1 { &named } else { "" });
     let entry = Entry {
-        id: Uuid::new_v4(),
-        at: gateway.clock.now(),
-        kind: Kind::SignIn,
-        interaction: "throttled".to_owned(),
-        action: Action::E,
         outcome: Outcome::MinorFailure,
-        agent: Agent {
-            client: "anonymous".into(),
-            ods: String::new(),
-            role: String::new(),
-            user: String::new(),
-            address: if from.len() == 1 { named.clone() } else { String::new() },
-        },
-        purpose: "HOPERAT".to_owned(),
-        request: String::new(),
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
         detail: format!("{refused} requests without a valid token were answered 429 without an entry; from {named}"),
+        ..Entry::operations(Kind::SignIn, "throttled", Action::E, agent, gateway.clock.now())
     };
     let noted = gateway.store.commit(Commit { audit: vec![entry], ..Commit::default() }).await;
     if noted.is_err() {

@@ -9,7 +9,6 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::{Access, Registered, scope};
 use crate::audit::{Action, Agent, Entry, Kind, Outcome};
@@ -257,27 +256,13 @@ fn entry(
     now: Timestamp,
 ) -> Entry {
     let config = client.map(|client| &client.config);
-    let agent = Agent {
-        client: config.map_or_else(|| "unknown".to_owned(), |config| config.id.clone()),
-        ods: config.map(|config| config.ods.to_string()).unwrap_or_default(),
-        role: config.map(|config| format!("{:?}", config.role).to_lowercase()).unwrap_or_default(),
-        user: String::new(),
-        address: asked.address.to_owned(),
-    };
+    let known = config.map(|config| Agent::of(&config.id, &config.ods, &format!("{:?}", config.role).to_lowercase()));
+    let agent = Agent { address: asked.address.to_owned(), ..known.unwrap_or_else(|| Agent::of("unknown", "", "")) };
     Entry {
-        id: Uuid::new_v4(),
-        at: now,
-        kind: Kind::SignIn,
-        interaction: "token".to_owned(),
-        action: Action::E,
         outcome,
-        agent,
-        purpose: "HOPERAT".to_owned(),
         request: asked.request.chars().take(REQUEST_CHARS_MAX).collect(),
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
         detail: detail.to_owned(),
+        ..Entry::operations(Kind::SignIn, "token", Action::E, agent, now)
     }
 }
 

@@ -10,11 +10,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use hyper::body::Body as _;
-use uuid::Uuid;
 
 use super::answer::{Answer, Answered, Record, Refusal};
 use super::exchange::{Exchange, pairs};
@@ -24,7 +23,8 @@ use super::{
     audit_event, capabilities, create, filing, history, preview_outcome, process_message, read, route, search,
     transaction, update, validate,
 };
-use crate::audit::{Agent, Entry, Kind, Outcome};
+use crate::access::Caller;
+use crate::audit::{Action, Agent, Entry, Kind, Outcome};
 use crate::config::Role;
 use crate::fhir::outcome::operation_outcome;
 use crate::fhir::wire::{self, Form};
@@ -35,6 +35,12 @@ use crate::store::commit::Commit;
 const BODY_SECONDS_MAX: u64 = 30;
 /// Seconds after which a caller that was turned away may come again.
 const RETRY_AFTER_SECONDS: &str = "1";
+/// The caller's id of a request.
+pub(super) const REQUEST: &str = "x-request-id";
+/// The caller's id of what several requests belong to.
+pub(super) const CORRELATION: &str = "x-correlation-id";
+/// Longest of these that is logged.
+const ID_CHARS_MAX: usize = 64;
 
 /// The route of a request, for metrics and the request line.
 #[derive(Debug, Clone)]
@@ -111,7 +117,6 @@ pub async fn enter(State(edge): AtEdge, request: Request) -> Response {
 }
 
 fn exchange(edge: &super::Edge, parts: &Parts, query: Vec<(String, String)>) -> Exchange {
-    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
     Exchange {
         gateway: edge.gateway.clone(),
         caller: None,
@@ -120,8 +125,8 @@ fn exchange(edge: &super::Edge, parts: &Parts, query: Vec<(String, String)>) -> 
         headers: parts.headers.clone(),
         query,
         body: Bytes::new(),
-        request: text("x-request-id").chars().take(64).collect(),
-        correlation: text("x-correlation-id").chars().take(64).collect(),
+        request: id_of(&parts.headers, REQUEST),
+        correlation: id_of(&parts.headers, CORRELATION),
         base: format!("{}/fhir", base(&edge.gateway)),
     }
 }
@@ -277,20 +282,19 @@ async fn audit(
     if record.kept {
         return Ok(());
     }
+    let kind = if interaction == Some(&Interaction::ProcessMessage) { Kind::Intake } else { Kind::Rest };
+    let (word, action) = interaction.map_or(("unknown", Action::E), |asked| (asked.word(), asked.action()));
+    let caller = exchange.caller.as_ref();
+    let agent = caller.map_or_else(|| Agent::anonymous(&exchange.address), Caller::agent);
     let entry = Entry {
-        id: Uuid::new_v4(),
-        at: exchange.at,
-        kind: if interaction == Some(&Interaction::ProcessMessage) { Kind::Intake } else { Kind::Rest },
-        interaction: interaction.map_or("unknown", Interaction::word).to_owned(),
-        action: interaction.map_or(crate::audit::Action::E, Interaction::action),
         outcome: outcome_of(status),
-        agent: exchange.caller.as_ref().map_or_else(|| anonymous(&exchange.address), crate::access::Caller::agent),
-        purpose: purpose(exchange.caller.as_ref().map(|caller| caller.role)).to_owned(),
+        purpose: purpose(caller.map(|caller| caller.role)).to_owned(),
         request: exchange.request.clone(),
         entities: record.entities,
         patients: record.patients,
         query: record.query,
         detail,
+        ..Entry::care(kind, word, action, agent, exchange.at)
     };
     keep(&exchange.gateway, entry).await
 }
@@ -317,15 +321,9 @@ const fn purpose(role: Option<Role>) -> &'static str {
     }
 }
 
-/// Nobody that is known.
-pub(super) fn anonymous(address: &str) -> Agent {
-    Agent {
-        client: "anonymous".into(),
-        ods: String::new(),
-        role: String::new(),
-        user: String::new(),
-        address: address.to_owned(),
-    }
+/// The id that the caller gave the request, as it is logged: empty where there is none that is text.
+pub(super) fn id_of(headers: &HeaderMap, name: &str) -> String {
+    headers.get(name).and_then(|id| id.to_str().ok()).unwrap_or("").chars().take(ID_CHARS_MAX).collect()
 }
 
 fn allowed(path: &str) -> HeaderValue {

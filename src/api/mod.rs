@@ -15,6 +15,7 @@ pub mod exchange;
 mod filing;
 mod history;
 pub mod interaction;
+mod linger;
 pub mod metrics;
 pub mod negotiate;
 mod plain;
@@ -85,6 +86,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/intake/jobs/{id}", get(upload::poll))
         .fallback(plain::nowhere)
         .method_not_allowed_fallback(plain::wrong_method)
+        .layer(axum::middleware::from_fn(linger::hear_out))
         .layer(axum::middleware::from_fn_with_state(edge.clone(), plain::around))
         .with_state(edge)
 }

@@ -13,14 +13,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::door::{self, Route, Told, respond};
 use super::interaction::{no_path, wrong_method as rejected_method};
 use super::who::{self, Peer};
 use super::{AtEdge, Edge, base, metrics as meters};
 use crate::access::{self, Caller, TokenRequest};
-use crate::audit::{Action, Entry, Kind, tiles};
+use crate::audit::{Action, Agent, Entry, Kind, tiles};
 use crate::fhir::wire::Form;
 use crate::rejection::Rejection;
 
@@ -29,7 +28,7 @@ const FORM_BYTES_MAX: usize = 32 * 1024;
 /// Where nobody need sign in.
 const OPEN: [&str; 6] = ["/livez", "/readyz", "/.well-known/", "/fhir/.well-known/", "/oauth2/token", "/audit/"];
 /// Ids that are mirrored.
-const MIRRORED: [&str; 2] = ["x-request-id", "x-correlation-id"];
+const MIRRORED: [&str; 2] = [door::REQUEST, door::CORRELATION];
 
 /// Around every request: ids mirrored, the development mark set, the request counted and logged.
 pub async fn around(State(edge): AtEdge, request: Request, next: Next) -> Response {
@@ -37,9 +36,9 @@ pub async fn around(State(edge): AtEdge, request: Request, next: Next) -> Respon
     let method = request.method().clone();
     let matched = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
     let ids: Vec<_> = MIRRORED.iter().filter_map(|name| Some((*name, request.headers().get(*name)?.clone()))).collect();
+    let sent = door::id_of(request.headers(), door::REQUEST);
     let mut response = next.run(request).await;
     let route = response.extensions().get::<Route>().map(|route| route.0.clone()).or(matched);
-    let request_id = ids.first().and_then(|(_, id)| id.to_str().ok()).unwrap_or("").chars().take(64).collect();
     for (name, id) in ids {
         response.headers_mut().insert(name, id);
     }
@@ -54,7 +53,7 @@ pub async fn around(State(edge): AtEdge, request: Request, next: Next) -> Respon
         route: route.as_deref().unwrap_or("{unknown}"),
         status: response.status().as_u16(),
         took: started.elapsed(),
-        request: request_id,
+        request: sent,
     });
     response
 }
@@ -117,7 +116,7 @@ pub async fn token(State(edge): AtEdge, request: Request) -> Response {
         base_url: &base(&edge.gateway),
         certificate: certificate.as_deref(),
         address: &address,
-        request: parts.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or(""),
+        request: &door::id_of(&parts.headers, door::REQUEST),
     };
     match access::token(&edge.gateway, asked).await {
         Ok(answer) => json_of(StatusCode::OK, &serde_json::to_value(answer).unwrap_or_default()),
@@ -183,30 +182,14 @@ pub async fn refuse(edge: &Edge, parts: &Parts, interaction: &str, rejection: &R
             if let Err(told) = door::stranger(&edge.gateway, &address, Some(&unknown)) {
                 return respond(told, Form::Json);
             }
-            door::anonymous(&address)
+            Agent::anonymous(&address)
         }
     };
     let entry = Entry {
-        id: Uuid::new_v4(),
-        at: edge.gateway.clock.now(),
-        kind: Kind::Rest,
-        interaction: interaction.to_owned(),
-        action: Action::E,
         outcome: door::outcome_of(rejection.status()),
-        agent,
-        purpose: "HOPERAT".to_owned(),
-        request: parts
-            .headers
-            .get("x-request-id")
-            .and_then(|id| id.to_str().ok())
-            .unwrap_or("")
-            .chars()
-            .take(64)
-            .collect(),
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
+        request: door::id_of(&parts.headers, door::REQUEST),
         detail: rejection.to_string(),
+        ..Entry::operations(Kind::Rest, interaction, Action::E, agent, edge.gateway.clock.now())
     };
     let told = door::keep(&edge.gateway, entry)
         .await

@@ -129,21 +129,10 @@ fn unkept(fault: &std::io::Error) -> Rejection {
 }
 
 async fn audited(edge: &Edge, parts: &Parts, caller: &Caller, action: Action, id: &str) -> Result<(), Rejection> {
-    let request = parts.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or("");
     let entry = Entry {
-        id: Uuid::new_v4(),
-        at: edge.gateway.clock.now(),
-        kind: Kind::Intake,
-        interaction: "intake".to_owned(),
-        action,
-        outcome: door::outcome_of(200),
-        agent: caller.agent(),
-        purpose: "TREAT".to_owned(),
-        request: request.chars().take(64).collect(),
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
+        request: door::id_of(&parts.headers, door::REQUEST),
         detail: format!("emis-extract upload {id}"),
+        ..Entry::care(Kind::Intake, "intake", action, caller.agent(), edge.gateway.clock.now())
     };
     door::keep(&edge.gateway, entry).await
 }

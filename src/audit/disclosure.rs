@@ -77,19 +77,9 @@ pub async fn disclosure(
     lines.sort_by(|a, b| b.at.cmp(&a.at).then(a.entry.cmp(&b.entry)));
     lines.dedup_by_key(|line| line.entry);
     let entry = Entry {
-        id: Uuid::new_v4(),
-        at: now,
-        kind: Kind::Operation,
-        interaction: "disclosure".to_owned(),
-        action: Action::R,
-        outcome: Outcome::Success,
-        agent: asked_by,
         purpose: "PATRQT".to_owned(),
-        request: String::new(),
-        entities: Vec::new(),
         patients: patients.clone(),
-        query: String::new(),
-        detail: String::new(),
+        ..Entry::care(Kind::Operation, "disclosure", Action::R, asked_by, now)
     };
     store.commit(Commit { audit: vec![entry], ..Commit::default() }).await?;
     Ok(Disclosure { records: patients.len(), lines })

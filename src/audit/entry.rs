@@ -69,10 +69,25 @@ pub struct Agent {
 impl Agent {
     /// The gateway itself, doing what nobody asked it for at that moment.
     pub fn gateway(ods: &OdsCode) -> Self {
+        Self::of("gateway", ods, "gateway")
+    }
+
+    /// A person at the machine, whose name is not known.
+    pub fn operator(ods: &OdsCode) -> Self {
+        Self::of("operator", ods, "ops")
+    }
+
+    /// Nobody that is known, at this network address (empty where that is not known either).
+    pub fn anonymous(address: &str) -> Self {
+        Self { address: address.to_owned(), ..Self::of("anonymous", "", "") }
+    }
+
+    /// A client of an organisation in its role; no person and no address.
+    pub fn of(client: &str, ods: impl std::fmt::Display, role: &str) -> Self {
         Self {
-            client: "gateway".to_owned(),
+            client: client.to_owned(),
             ods: ods.to_string(),
-            role: "gateway".to_owned(),
+            role: role.to_owned(),
             user: String::new(),
             address: String::new(),
         }
@@ -118,6 +133,31 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Something done for a person's care, under a new id: it succeeded and touched nothing, until
+    /// the fields say otherwise.
+    pub fn care(kind: Kind, interaction: impl Into<String>, action: Action, agent: Agent, at: Timestamp) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            at,
+            kind,
+            interaction: interaction.into(),
+            action,
+            outcome: Outcome::Success,
+            agent,
+            purpose: "TREAT".to_owned(),
+            request: String::new(),
+            entities: Vec::new(),
+            patients: Vec::new(),
+            query: String::new(),
+            detail: String::new(),
+        }
+    }
+
+    /// As [`Entry::care`], but done to run the service and about nobody's care.
+    pub fn operations(kind: Kind, interaction: impl Into<String>, action: Action, agent: Agent, at: Timestamp) -> Self {
+        Self { purpose: "HOPERAT".to_owned(), ..Self::care(kind, interaction, action, agent, at) }
+    }
+
     /// The exact bytes that are hashed as the leaf.
     pub fn leaf(&self) -> Vec<u8> {
         // A struct of texts, enums and a timestamp always serialises.

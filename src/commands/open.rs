@@ -1,9 +1,7 @@
 //! What most commands begin with: the configuration, the gateway, and the operator's audit entry.
 
-use uuid::Uuid;
-
 use super::{Failure, Options};
-use crate::audit::{Action, Agent, Entry, Kind, Outcome};
+use crate::audit::{Action, Agent, Entry, Kind};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::gateway::Gateway;
@@ -48,32 +46,12 @@ pub async fn open(config: Config) -> Result<Gateway, Failure> {
 
 /// The person at the machine, for the audit log.
 pub fn operator(gateway: &Gateway) -> Agent {
-    Agent {
-        client: "operator".into(),
-        ods: gateway.config.gateway.ods.to_string(),
-        role: "ops".into(),
-        user: std::env::var("USER").unwrap_or_default(),
-        address: String::new(),
-    }
+    Agent { user: std::env::var("USER").unwrap_or_default(), ..Agent::operator(&gateway.config.gateway.ods) }
 }
 
 /// What a person did at the machine, as an audit entry to be filled in.
 pub fn entry(gateway: &Gateway, interaction: &str, action: Action) -> Entry {
-    Entry {
-        id: Uuid::new_v4(),
-        at: gateway.clock.now(),
-        kind: Kind::Operation,
-        interaction: interaction.into(),
-        action,
-        outcome: Outcome::Success,
-        agent: operator(gateway),
-        purpose: "HOPERAT".into(),
-        request: String::new(),
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
-        detail: String::new(),
-    }
+    Entry::operations(Kind::Operation, interaction, action, operator(gateway), gateway.clock.now())
 }
 
 /// Makes an entry durable. Called before anything is shown: no audit, no answer.

@@ -25,7 +25,6 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use uuid::Uuid;
 
 use super::attempt::{self, Sending, Verdict};
 use super::breaker::Breakers;
@@ -356,19 +355,13 @@ fn entry<R: Receiver>(
         Sent::Retry { why, .. } => (audit::Outcome::MinorFailure, format!("{why}; to be tried again")),
         Sent::GivenUp { why } => (audit::Outcome::SeriousFailure, format!("given up: {why}")),
     };
+    let agent = audit::Agent::gateway(&gateway.config.gateway.ods);
     audit::Entry {
-        id: Uuid::new_v4(),
-        at,
-        kind: R::KIND,
-        interaction: R::INTERACTION.to_owned(),
-        action: audit::Action::R,
         outcome,
-        agent: audit::Agent::gateway(&gateway.config.gateway.ods),
-        purpose: "TREAT".to_owned(),
         request: claimed.row.id.to_string(),
         entities,
         patients,
-        query: String::new(),
         detail: format!("{} to {}: {came_to}", claimed.row.event, claimed.row.queue),
+        ..audit::Entry::care(R::KIND, R::INTERACTION, audit::Action::R, agent, at)
     }
 }

@@ -16,12 +16,10 @@ mod read;
 
 pub use publish::{Kept, Misfit, laid_over, publish, refresh, watch};
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::access::Caller;
-use crate::audit::{self, Action, Agent, Entry, Kind};
+use crate::audit::{Action, Entry, Kind};
 use crate::config::Role;
 use crate::fhir::{self, version};
 use crate::gateway::Gateway;
@@ -63,10 +61,9 @@ pub async fn update(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
     let made = version::write(resource, current.version + 1, at, &everybody(), String::new());
     let (body, number) = (made.body.clone(), made.version);
     let entry = Entry {
-        kind: Kind::Rest,
         request: write.request.clone(),
         entities: vec![format!("{kind}/{id}/_history/{number}")],
-        ..entry("update", Action::U, caller.agent(), at)
+        ..Entry::operations(Kind::Rest, "update", Action::U, caller.agent(), at)
     };
     gateway.store.commit(Commit { writes: vec![made], audit: vec![entry], ..Commit::default() }).await?;
     gateway.replace_place(place);
@@ -81,25 +78,6 @@ pub async fn update(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
         body,
         lineage: String::new(),
     })
-}
-
-/// An audit entry of the directory, to be filled in. It is about nobody's care.
-fn entry(interaction: &str, action: Action, agent: Agent, at: Timestamp) -> Entry {
-    Entry {
-        id: Uuid::new_v4(),
-        at,
-        kind: Kind::Operation,
-        interaction: interaction.to_owned(),
-        action,
-        outcome: audit::Outcome::Success,
-        agent,
-        purpose: "HOPERAT".to_owned(),
-        request: String::new(),
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
-        detail: String::new(),
-    }
 }
 
 /// Everybody who signs in may know who works where.

@@ -8,17 +8,15 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{KINDS, everybody, is_kept, read};
-use crate::audit::{Action, Agent, Entry};
+use crate::audit::{Action, Agent, Entry, Kind};
 use crate::fhir::{self, directory, version};
 use crate::gateway::Gateway;
 use crate::routing::{Overlay, Place};
-use crate::store::commit::Commit;
-use crate::store::{Search, StoreError, Stored};
+use crate::store::commit::{Commit, ResourceWrite};
+use crate::store::{Races, Search, StoreError, Stored};
 
 /// Resources written in one commit.
 const WRITES_MAX: usize = 500;
-/// Times that publishing is tried again because another process published too.
-const RACES_MAX: usize = 5;
 /// Seconds between two looks at whether another process took an update.
 const POLL_SECONDS: u64 = 3;
 
@@ -27,16 +25,17 @@ const POLL_SECONDS: u64 = 3;
 /// # Errors
 /// The store's fault.
 pub async fn publish(gateway: &Gateway) -> Result<usize, StoreError> {
-    for _ in 0..RACES_MAX {
+    let mut races = Races::over("directory");
+    loop {
         match once(gateway).await {
-            Err(StoreError::Stale { .. }) => {}
+            // Another process published too.
+            Err(StoreError::Stale { .. }) => races.again().await?,
             other => {
                 refresh(gateway).await?;
                 return other;
             }
         }
     }
-    Err(StoreError::Overloaded)
 }
 
 async fn once(gateway: &Gateway) -> Result<usize, StoreError> {
@@ -61,11 +60,9 @@ async fn once(gateway: &Gateway) -> Result<usize, StoreError> {
     let made = writes.len();
     while !writes.is_empty() {
         let rest = writes.split_off(writes.len().min(WRITES_MAX));
-        let entities = writes.iter().map(|w| format!("{}/{}/_history/{}", w.kind, w.id, w.version)).collect();
-        let audit = vec![Entry {
-            entities,
-            ..super::entry("publish", Action::U, Agent::gateway(&gateway.config.gateway.ods), now)
-        }];
+        let entities = writes.iter().map(ResourceWrite::entity).collect();
+        let agent = Agent::gateway(&gateway.config.gateway.ods);
+        let audit = vec![Entry { entities, ..Entry::operations(Kind::Operation, "publish", Action::U, agent, now) }];
         gateway.store.commit(Commit { writes, audit, ..Commit::default() }).await?;
         writes = rest;
     }

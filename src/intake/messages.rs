@@ -72,13 +72,7 @@ async fn one(gateway: &Gateway, channel: Channel, file: &Path) -> Result<Done, R
     let received = Received {
         id: Uuid::new_v4(),
         channel,
-        agent: Agent {
-            client: "operator".into(),
-            ods: gateway.config.gateway.ods.to_string(),
-            role: "ops".into(),
-            user: String::new(),
-            address: String::new(),
-        },
+        agent: Agent::operator(&gateway.config.gateway.ods),
         at: gateway.clock.now(),
         request: String::new(),
         correlation: String::new(),

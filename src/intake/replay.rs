@@ -70,14 +70,7 @@ async fn received(gateway: &Gateway, hold: &Hold) -> Result<Received, Rejection>
 /// The operator on behalf of the sender, whose organisation decides who may see the referral.
 fn sender(gateway: &Gateway, client: &str, hold: &Hold) -> Agent {
     let known = gateway.config.access.clients.iter().find(|known| known.id == client).map(|known| &known.ods);
-    let ods = known.or(hold.practice.as_ref()).unwrap_or(&gateway.config.gateway.ods);
-    Agent {
-        client: "operator".into(),
-        ods: ods.to_string(),
-        role: "ops".into(),
-        user: String::new(),
-        address: String::new(),
-    }
+    Agent::operator(known.or(hold.practice.as_ref()).unwrap_or(&gateway.config.gateway.ods))
 }
 
 fn words(causes: &[Cause]) -> String {

@@ -3,7 +3,6 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::contact::{Came, came};
 use super::episode::{Event, next};
@@ -11,7 +10,7 @@ use super::filing::{self, Draft};
 use super::journey::Journey;
 use super::{Write, care, preview};
 use crate::access::Caller;
-use crate::audit::{self, Action, Entry, Kind};
+use crate::audit::{Action, Entry, Kind};
 use crate::clock::instant;
 use crate::delivery;
 use crate::fhir::episode as said;
@@ -264,25 +263,17 @@ impl<'a> Change<'a> {
     }
 
     fn entry(&self, caller: &Caller, write: &Write, writes: &[ResourceWrite]) -> Entry {
-        let is_new = write.id.is_none();
+        let (word, action) = if write.id.is_none() { ("create", Action::C) } else { ("update", Action::U) };
         Entry {
-            id: Uuid::new_v4(),
-            at: self.at,
-            kind: Kind::Rest,
-            interaction: if is_new { "create" } else { "update" }.to_owned(),
-            action: if is_new { Action::C } else { Action::U },
-            outcome: audit::Outcome::Success,
-            agent: caller.agent(),
-            purpose: "TREAT".to_owned(),
             request: write.request.clone(),
-            entities: writes.iter().map(|w| format!("{}/{}/_history/{}", w.kind, w.id, w.version)).collect(),
+            entities: writes.iter().map(ResourceWrite::entity).collect(),
             patients: vec![self.journey.patient().to_owned()],
-            query: String::new(),
             detail: match self.worker.as_deref() {
                 None => String::new(),
                 Some("") => "nobody of the pool has the person".to_owned(),
                 Some(worker) => format!("link worker {worker} has the person"),
             },
+            ..Entry::care(Kind::Rest, word, action, caller.agent(), self.at)
         }
     }
 }

@@ -5,9 +5,8 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::audit::{self, Action, Agent, Entry, Kind};
+use crate::audit::{Action, Agent, Entry, Kind, Outcome};
 use crate::delivery;
 use crate::fhir::communication::{self, Notice, To};
 use crate::fhir::ids::stable_id;
@@ -36,9 +35,7 @@ pub(super) async fn escalate(gateway: &Gateway, due: &Countdown, id: &str, now: 
     let task =
         each(&body["about"]).find_map(|one| split_reference(one["reference"].as_str()?)).map_or("", |(_, id)| id);
     let Some(task) = gateway.store.read("Task", task).await? else {
-        let stop = Change::Stop { referral: due.referral.clone(), at: now, why: "the Task is not there" };
-        gateway.store.commit(Commit { countdowns: vec![stop], ..Commit::default() }).await?;
-        return Ok(false);
+        return abandon(gateway, due, id, &body["subject"], now).await.map(|()| false);
     };
     // Where the referral is now, should it have moved.
     let visible = gateway.store.visibility("Task", &task.id).await?;
@@ -66,19 +63,10 @@ pub(super) async fn escalate(gateway: &Gateway, due: &Countdown, id: &str, now: 
     let write = version::write(notice, 1, now, &mine, String::new());
     let named = [(write.kind.clone(), write.id.clone(), 1), (task.kind, task.id, task.version)];
     let entry = Entry {
-        id: Uuid::new_v4(),
-        at: now,
-        kind: Kind::Operation,
-        interaction: "attention-escalation".to_owned(),
-        action: Action::C,
-        outcome: audit::Outcome::Success,
-        agent: Agent::gateway(&gateway.config.gateway.ods),
-        purpose: "TREAT".to_owned(),
-        request: String::new(),
-        entities: vec![format!("{}/{}/_history/1", write.kind, write.id)],
+        entities: vec![write.entity()],
         patients: vec![patient.to_owned()],
-        query: String::new(),
         detail: format!("pool {pool}"),
+        ..entry(gateway, Action::C, now)
     };
     let done = Countdown { step: Step::Return, due: None, ..due.clone() };
     let commit = Commit {
@@ -90,4 +78,30 @@ pub(super) async fn escalate(gateway: &Gateway, due: &Countdown, id: &str, now: 
     };
     gateway.store.commit(commit).await?;
     Ok(true)
+}
+
+/// Stops the clock of an alert whose Task is gone: nobody can be told, and the log says so.
+async fn abandon(
+    gateway: &Gateway,
+    due: &Countdown,
+    id: &str,
+    subject: &Value,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tracing::error!(alert = id, pool = due.pool, "nobody answered an alert, and its Task is gone: nobody can be told");
+    let why = "the Task is not there";
+    let entry = Entry {
+        outcome: Outcome::SeriousFailure,
+        entities: vec![format!("Communication/{id}")],
+        patients: subject["reference"].as_str().map(str::to_owned).into_iter().collect(),
+        detail: format!("the alert's clock was stopped, pool {}: {why}", due.pool),
+        ..entry(gateway, Action::U, now)
+    };
+    let stop = Change::Stop { referral: due.referral.clone(), at: now, why };
+    gateway.store.commit(Commit { countdowns: vec![stop], audit: vec![entry], ..Commit::default() }).await.map(drop)
+}
+
+fn entry(gateway: &Gateway, action: Action, now: Timestamp) -> Entry {
+    let agent = Agent::gateway(&gateway.config.gateway.ods);
+    Entry::care(Kind::Operation, "attention-escalation", action, agent, now)
 }

@@ -15,12 +15,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use super::attention;
 use super::commit::Ids;
 use crate::access::Caller;
-use crate::audit::{self, Action, Agent, Entry, Kind};
+use crate::audit::{Action, Agent, Entry, Kind};
 use crate::config::Role;
 use crate::delivery;
 use crate::fhir::communication::{self, Notice, To};
@@ -236,20 +235,12 @@ impl Due {
     }
 
     fn entry(&self, gateway: &Gateway, write: &ResourceWrite, kind: &str) -> Entry {
+        let agent = Agent::gateway(&gateway.config.gateway.ods);
         Entry {
-            id: Uuid::new_v4(),
-            at: self.now,
-            kind: Kind::Operation,
-            interaction: format!("clock-{kind}"),
-            action: Action::C,
-            outcome: audit::Outcome::Success,
-            agent: Agent::gateway(&gateway.config.gateway.ods),
-            purpose: "TREAT".to_owned(),
-            request: String::new(),
-            entities: vec![format!("{}/{}/_history/{}", write.kind, write.id, write.version)],
+            entities: vec![write.entity()],
             patients: self.body["for"]["reference"].as_str().map(str::to_owned).into_iter().collect(),
-            query: String::new(),
             detail: format!("pool {}", self.countdown.pool),
+            ..Entry::care(Kind::Operation, format!("clock-{kind}"), Action::C, agent, self.now)
         }
     }
 }

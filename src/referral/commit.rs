@@ -382,19 +382,9 @@ pub(super) fn entry(received: &Received, outcome: audit::Outcome) -> Entry {
         Channel::EmisExtract => "emis-extract",
     };
     Entry {
-        id: Uuid::new_v4(),
-        at: received.at,
-        kind: Kind::Intake,
-        interaction: interaction.to_owned(),
-        action: Action::C,
         outcome,
-        agent: received.agent.clone(),
-        purpose: "TREAT".to_owned(),
         request: if received.request.is_empty() { received.id.to_string() } else { received.request.clone() },
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
-        detail: String::new(),
+        ..Entry::care(Kind::Intake, interaction, Action::C, received.agent.clone(), received.at)
     }
 }
 

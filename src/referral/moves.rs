@@ -14,13 +14,12 @@
 //! A reason is kept in the Provenance, never in the audit log.
 
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::commit::Ids;
 use super::family::{self, Member};
 use super::{clocks, reason};
 use crate::access::Caller;
-use crate::audit::{self, Action, Agent, Entry, Kind};
+use crate::audit::{Action, Agent, Entry, Kind};
 use crate::config::Role;
 use crate::delivery;
 use crate::fhir::{self, provenance, split_reference, task, version};
@@ -28,10 +27,7 @@ use crate::gateway::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::routing::{self, ByHand, Decision, RouteInput};
 use crate::store::commit::{Commit, Episode, LedgerRow, ResourceWrite};
-use crate::store::{StoreError, param};
-
-/// Times that a move is tried again because somebody else committed first.
-const RACES_MAX: usize = 5;
+use crate::store::{Races, StoreError, param};
 
 /// Who moves a referral.
 #[derive(Debug, Clone)]
@@ -94,14 +90,19 @@ pub async fn hand_back(gateway: &Gateway, mover: &Mover, task: &str, why: &str) 
 }
 
 async fn again(gateway: &Gateway, mover: &Mover, task: &str, to: &To<'_>, why: &str) -> Result<Moved, Rejection> {
-    for _ in 0..RACES_MAX {
+    let mut races = Races::over(task);
+    loop {
         match once(gateway, mover, task, to, why).await {
-            Err(Fault::Race) => {}
+            Err(Fault::Race) => races.again().await.map_err(|_| contended())?,
             Err(Fault::Refused(why)) => return Err(why),
             Ok(moved) => return Ok(moved),
         }
     }
-    Err(StoreError::Overloaded.into())
+}
+
+fn contended() -> Rejection {
+    let words = "others are changing this referral at this moment; read where it is and ask again";
+    Rejection::new(BarsError::Conflict, IssueType::Conflict, words)
 }
 
 enum Fault {
@@ -368,20 +369,13 @@ async fn commit(
     let stop = crate::store::countdown::Change::Stop { referral: id.clone(), at, why: "moved to another pool" };
     let told = writes.iter().filter(|write| matches!(write.kind.as_str(), "Task" | "ServiceRequest"));
     let told: Vec<_> = told.map(|write| (write.kind.clone(), write.id.clone(), write.version)).collect();
+    let word = if matches!(to, To::Back) { "hand-back" } else { "re-route" };
     let entry = Entry {
-        id: Uuid::new_v4(),
-        at,
-        kind: Kind::Operation,
-        interaction: if matches!(to, To::Back) { "hand-back" } else { "re-route" }.to_owned(),
-        action: Action::U,
-        outcome: audit::Outcome::Success,
-        agent: mover.agent.clone(),
-        purpose: "TREAT".to_owned(),
         request: mover.request.clone(),
-        entities: writes.iter().map(|w| format!("{}/{}/_history/{}", w.kind, w.id, w.version)).collect(),
+        entities: writes.iter().map(ResourceWrite::entity).collect(),
         patients: standing.task["for"]["reference"].as_str().map(str::to_owned).into_iter().collect(),
-        query: String::new(),
         detail: format!("from pool {} to pool {}", standing.pool, decision.pool),
+        ..Entry::care(Kind::Operation, word, Action::U, mover.agent.clone(), at)
     };
     let worker = decision.worker.clone().unwrap_or_default();
     Ok(Commit {

@@ -154,6 +154,13 @@ pub struct ResourceWrite {
     pub lineage: String,
 }
 
+impl ResourceWrite {
+    /// How an audit entry names it: `Type/id/_history/version`.
+    pub fn entity(&self) -> String {
+        format!("{}/{}/_history/{}", self.kind, self.id, self.version)
+    }
+}
+
 /// One search index row. `param` is from `api::search`'s table of parameters.
 ///
 /// - token: `value` is the code, `extra` the system (or empty);

@@ -1,13 +1,16 @@
-//! NHS England's MESH sandbox as a peer: started in a temporary folder on a free loopback port, with
-//! full authorization, over http or with client certificates; killed at the end. `start` says `None`
-//! where it cannot be had. <https://pypi.org/project/mesh-sandbox/>
+//! NHS England's MESH sandbox as a peer: started in a temporary folder on a loopback socket that it is
+//! handed, so that nobody else can have its port, with full authorization, over http or with client
+//! certificates; killed at the end. `start` says `None` where it cannot be had.
+//! <https://pypi.org/project/mesh-sandbox/>
 //!
 //! It lives in `target/mesh-venv`, made on first use under a lock, so that test programs which run
 //! together make it once.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -20,9 +23,7 @@ use serde_json::json;
 
 pub const PACKAGE: &str = "mesh-sandbox==1.0.137";
 /// How long it may take to answer.
-const START_WAIT: Duration = Duration::from_secs(60);
-/// Ports tried: another program may take one between its choice and its use.
-const PORTS_MAX: usize = 5;
+const START_WAIT: Duration = Duration::from_secs(120);
 const SHARED_KEY: &str = "TestKey";
 const PASSWORD: &str = "password";
 /// Serves the sandbox. Its parts are made first: it makes each on first use, without a lock, so that two
@@ -76,42 +77,45 @@ fn run(mailboxes: &[&str], mutual: bool) -> Option<Sandbox> {
     fs::write(folder.path().join("password"), format!("{PASSWORD}\n")).unwrap();
     fs::write(folder.path().join("shared-key"), format!("{SHARED_KEY}\n")).unwrap();
     pki(folder.path());
-    for _ in 0..PORTS_MAX {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut child = spawn(&python, folder.path(), port, mutual);
-        if answers(&mut child, port) {
-            let url = format!("{}://127.0.0.1:{port}", if mutual { "https" } else { "http" });
-            return Some(Sandbox { url, child, folder, mutual });
-        }
-        drop(child.kill());
-        drop(child.wait());
-    }
-    panic!("the MESH sandbox did not start");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut child = spawn(&python, folder.path(), listener, mutual);
+    assert!(answers(&mut child, port), "the MESH sandbox did not start: {}", log(folder.path()));
+    let url = format!("{}://127.0.0.1:{port}", if mutual { "https" } else { "http" });
+    Some(Sandbox { url, child, folder, mutual })
 }
 
-fn spawn(python: &Path, folder: &Path, port: u16, mutual: bool) -> Child {
+/// Serves on `listener`, which is its standard input.
+fn spawn(python: &Path, folder: &Path, listener: TcpListener, mutual: bool) -> Child {
     let mut command = Command::new(python);
-    command.args(["-c", SERVE, "mesh_sandbox.api:app", "--host", "127.0.0.1", "--workers", "1"]);
-    command.args(["--log-level", "warning", "--port", &port.to_string()]).current_dir(folder);
+    command.args(["-c", SERVE, "mesh_sandbox.api:app", "--fd", "0", "--workers", "1"]);
+    command.args(["--log-level", "warning"]).current_dir(folder);
     command.env("ENV", "local").env("AUTH_MODE", "full").env("STORE_MODE", "file").env("SHARED_KEY", SHARED_KEY);
     command.env("MAILBOXES_DATA_DIR", folder.join("mailboxes"));
     if mutual {
         command.args(["--ssl-keyfile", "server.key", "--ssl-certfile", "server.pem"]);
         command.args(["--ssl-ca-certs", "ca.pem", "--ssl-cert-reqs", "2"]);
     }
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("python runs")
+    command.stdin(OwnedFd::from(listener)).stdout(Stdio::null());
+    command.stderr(fs::File::create(folder.join("log")).unwrap()).spawn().expect("python runs")
 }
 
+fn log(folder: &Path) -> String {
+    fs::read_to_string(folder.join("log")).unwrap_or_default()
+}
+
+/// Waits until it says something, or hangs up, on what is no HTTP: the socket itself takes connections
+/// from the first moment.
 fn answers(child: &mut Child, port: u16) -> bool {
     let since = Instant::now();
-    while since.elapsed() < START_WAIT {
-        if child.try_wait().unwrap().is_some() {
-            return false;
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    socket.write_all(b"are you there?\r\n\r\n").unwrap();
+    while since.elapsed() < START_WAIT && child.try_wait().unwrap().is_none() {
+        match socket.read(&mut [0]) {
+            Err(why) if matches!(why.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            _ => return true,
         }
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(50));
     }
     false
 }

@@ -91,13 +91,7 @@ impl House {
         let received = Received {
             id,
             channel: Channel::Bars,
-            agent: Agent {
-                client: "surgery".into(),
-                ods: PRACTICE.into(),
-                role: "referrer".into(),
-                user: String::new(),
-                address: String::new(),
-            },
+            agent: Agent::of("surgery", PRACTICE, "referrer"),
             at: self.gateway.clock.now(),
             request: id.to_string(),
             correlation: "journey".into(),

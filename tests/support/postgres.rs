@@ -1,5 +1,8 @@
 //! A PostgreSQL server of a test's own: made in a temporary folder, on a free port, killed at
 //! the end. `start` says `None` where PostgreSQL is not installed.
+//!
+//! A free port may be taken by somebody else before the server has it: then the server ends, and
+//! another port is tried; a server that answers and is not this one is not taken for it.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::net::TcpListener;
@@ -9,6 +12,10 @@ use std::time::{Duration, Instant};
 
 /// How long the server may take to answer.
 const START_WAIT: Duration = Duration::from_secs(120);
+/// Ports tried.
+const PORTS_MAX: usize = 5;
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A running server; it ends when this is dropped.
 pub struct Server {
@@ -41,30 +48,29 @@ impl Server {
         }
         self.sql("ALTER SYSTEM SET ssl = on");
         self.sql("SELECT pg_reload_conf()");
-        // The server takes it up a moment later.
-        std::thread::sleep(Duration::from_millis(500));
+        // The server takes it up a moment later; who asks after that has it.
+        let since = Instant::now();
+        while self.psql("SHOW ssl") != "on" {
+            assert!(since.elapsed() < START_WAIT, "PostgreSQL does not take up TLS");
+            std::thread::sleep(LOOK);
+        }
         root.to_str().unwrap().to_owned()
     }
 
     /// Runs one statement as the server's owner.
     pub fn sql(&self, statement: &str) {
-        let port = self.url.rsplit_once(':').unwrap().1.split_once('/').unwrap().0;
-        let mut psql = Command::new(self.bin.join("psql"));
-        psql.arg("-q").arg("-h").arg(self.folder.path());
-        psql.args(["-p", port, "-U", "fingerpost", "-d", "postgres", "-c", statement]);
-        assert!(psql.stdout(Stdio::null()).status().expect("psql").success(), "{statement}");
+        self.psql(statement);
     }
 
-    /// Stops the server as a crash would, and starts it again on the same data.
-    pub fn crash(&mut self) {
-        let _ = stop(&self.child, "KILL");
-        let _ = self.child.wait();
-        let port: u16 = self.url.rsplit_once(':').unwrap().1.split_once('/').unwrap().0.parse().unwrap();
-        // A killed server leaves its process number behind; its children end by themselves.
-        std::thread::sleep(Duration::from_millis(300));
-        let _ = std::fs::remove_file(self.folder.path().join("data/postmaster.pid"));
-        self.child = run(&self.bin, self.folder.path(), port);
-        wait_until_ready(port);
+    /// What a statement answers.
+    fn psql(&self, statement: &str) -> String {
+        let port = self.url.rsplit_once(':').unwrap().1.split_once('/').unwrap().0;
+        let mut psql = Command::new(self.bin.join("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-h"]).arg(self.folder.path());
+        psql.args(["-p", port, "-U", "fingerpost", "-d", "postgres", "-c", statement]);
+        let ran = psql.stderr(Stdio::inherit()).output().expect("psql");
+        assert!(ran.status.success(), "{statement}");
+        String::from_utf8_lossy(&ran.stdout).trim().to_owned()
     }
 }
 
@@ -96,37 +102,56 @@ pub fn start() -> Option<Server> {
     initdb.args(["-U", "fingerpost", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
     let made = initdb.stdout(Stdio::null()).stderr(Stdio::inherit()).status().expect("initdb runs");
     assert!(made.success(), "initdb");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let child = run(&bin, folder.path(), port);
-    wait_until_ready(port);
-    Some(Server { url: format!("postgres://fingerpost@127.0.0.1:{port}/postgres"), child, bin, folder })
+    for _ in 0..PORTS_MAX {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut child = run(&bin, folder.path(), port);
+        if is_ready(&mut child, port, &folder.path().join("data")) {
+            return Some(Server {
+                url: format!("postgres://fingerpost@127.0.0.1:{port}/postgres"),
+                child,
+                bin,
+                folder,
+            });
+        }
+        drop(child.kill());
+        drop(child.wait());
+    }
+    panic!("PostgreSQL did not start: {}", std::fs::read_to_string(folder.path().join("log")).unwrap_or_default());
 }
 
 fn run(bin: &Path, folder: &Path, port: u16) -> Child {
     let mut server = as_user(&bin.join("postgres"));
     server.arg("-D").arg(folder.join("data")).arg("-k").arg(folder).args(["-p", &port.to_string()]);
     server.args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=100", "-c", "shared_buffers=128MB"]);
-    server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgres runs")
+    let log = std::fs::File::options().append(true).create(true).open(folder.join("log")).expect("a log");
+    server.stdout(Stdio::null()).stderr(log).spawn().expect("postgres runs")
 }
 
-fn wait_until_ready(port: u16) {
+/// Waits until this server answers; false where it ended, as when another program has its port.
+fn is_ready(child: &mut Child, port: u16, data: &Path) -> bool {
     let since = Instant::now();
     // A listening server answers connections with an error while it starts: ask until it does not.
-    while !answers(port) {
-        assert!(since.elapsed() < START_WAIT, "PostgreSQL did not start");
-        std::thread::sleep(Duration::from_millis(50));
+    while since.elapsed() < START_WAIT {
+        if answers(port).is_some_and(|answered| Path::new(&answered) == data) {
+            return true;
+        }
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        std::thread::sleep(LOOK);
     }
+    false
 }
 
-fn answers(port: u16) -> bool {
+/// The data folder of the server that answers on a port.
+fn answers(port: u16) -> Option<String> {
     let url = format!("host=127.0.0.1 port={port} user=fingerpost dbname=postgres");
     let ask = async move {
-        let connected = tokio_postgres::connect(&url, tokio_postgres::NoTls).await;
-        let Ok((client, connection)) = connected else { return false };
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.ok()?;
         let running = tokio::spawn(connection);
-        let ready = client.simple_query("SELECT 1").await.is_ok();
+        let said = client.query_one("SHOW data_directory", &[]).await.ok().map(|row| row.get(0));
         running.abort();
-        ready
+        said
     };
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     std::thread::spawn(move || runtime().block_on(ask)).join().unwrap()
@@ -137,7 +162,9 @@ fn bin() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
-        folders.extend(versions.flatten().map(|version| version.path().join("bin")));
+        let mut versions: Vec<PathBuf> = versions.flatten().map(|version| version.path().join("bin")).collect();
+        versions.sort();
+        folders.extend(versions);
     }
     let whole = |folder: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| folder.join(name).exists());
     folders.into_iter().rev().find(whole)

@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use bytes::Bytes;
-use fingerpost::audit::{Action, Agent, Entry, Kind, Outcome, Signer};
+use fingerpost::audit::{Action, Agent, Entry, Kind, Signer};
 use fingerpost::config;
 use fingerpost::store::commit::{Commit, IndexRow, OutboxRow, ResourceWrite};
 use fingerpost::store::{Store, param};
@@ -50,27 +50,8 @@ pub fn write(kind: &str, id: &str, version: u32, index: Vec<IndexRow>) -> Resour
 }
 
 pub fn entry(interaction: &str) -> Entry {
-    Entry {
-        id: Uuid::new_v4(),
-        at: at(0),
-        kind: Kind::Intake,
-        interaction: interaction.into(),
-        action: Action::C,
-        outcome: Outcome::Success,
-        agent: Agent {
-            client: "practice-1".into(),
-            ods: "N84001".into(),
-            role: "referrer".into(),
-            user: String::new(),
-            address: String::new(),
-        },
-        purpose: "TREAT".into(),
-        request: String::new(),
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
-        detail: String::new(),
-    }
+    let agent = Agent::of("practice-1", "N84001", "referrer");
+    Entry::care(Kind::Intake, interaction, Action::C, agent, at(0))
 }
 
 pub fn outbox(queue: &str, episode: &str, event: &str) -> OutboxRow {

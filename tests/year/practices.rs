@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use fingerpost::audit::{self, Action, Agent, Entry, Kind};
+use fingerpost::audit::{Action, Agent, Entry, Kind};
 use fingerpost::config::{Config, PracticeSystem as System};
 use fingerpost::delivery::{WRITEBACK, wake};
 use fingerpost::demo::practice::PracticeSystem;
@@ -145,19 +145,6 @@ pub async fn send_again(gateway: &Gateway, before: Timestamp) -> usize {
 }
 
 fn entry(gateway: &Gateway) -> Entry {
-    Entry {
-        id: Uuid::new_v4(),
-        at: gateway.clock.now(),
-        kind: Kind::WriteBack,
-        interaction: "write-back".to_owned(),
-        action: Action::U,
-        outcome: audit::Outcome::Success,
-        agent: Agent::gateway(&gateway.config.gateway.ods),
-        purpose: "TREAT".to_owned(),
-        request: String::new(),
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
-        detail: String::new(),
-    }
+    let agent = Agent::gateway(&gateway.config.gateway.ods);
+    Entry::care(Kind::WriteBack, "write-back", Action::U, agent, gateway.clock.now())
 }

@@ -33,7 +33,7 @@ use uuid::Uuid;
 pub use files::claims;
 pub use replay::{rehearse, replay};
 
-use crate::audit::{self, Action, Agent, Entry, Kind};
+use crate::audit::{Action, Agent, Entry, Kind};
 use crate::clock::Clock;
 use crate::fhir::ids::OdsCode;
 use crate::gateway::Gateway;
@@ -175,21 +175,8 @@ impl<'a> Run<'a> {
     }
 
     fn entry(&self, interaction: &str, detail: &str) -> Entry {
-        Entry {
-            id: Uuid::new_v4(),
-            at: self.at,
-            kind: Kind::Intake,
-            interaction: format!("emis-{interaction}"),
-            action: Action::C,
-            outcome: audit::Outcome::Success,
-            agent: agent(self.gateway),
-            purpose: "TREAT".into(),
-            request: String::new(),
-            entities: Vec::new(),
-            patients: Vec::new(),
-            query: String::new(),
-            detail: detail.to_owned(),
-        }
+        let (word, agent) = (format!("emis-{interaction}"), agent(self.gateway));
+        Entry { detail: detail.to_owned(), ..Entry::care(Kind::Intake, word, Action::C, agent, self.at) }
     }
 }
 
@@ -200,13 +187,7 @@ fn local(at: Timestamp) -> String {
 
 /// An extract has no caller: the gateway fetches or is given it.
 fn agent(gateway: &Gateway) -> Agent {
-    Agent {
-        client: "gateway".into(),
-        ods: gateway.config.gateway.ods.to_string(),
-        role: "ops".into(),
-        user: String::new(),
-        address: String::new(),
-    }
+    Agent::of("gateway", &gateway.config.gateway.ods, "ops")
 }
 
 /// The right to ingest, which one process has at a time: two would count the same rows twice.

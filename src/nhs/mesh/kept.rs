@@ -229,31 +229,12 @@ fn entry(gateway: &Gateway, envelope: &Envelope, meant: &Meant, at: Timestamp) -
         ),
         Meant::Hold(cause, _) => (audit::Kind::Intake, audit::Outcome::MinorFailure, format!("held: {}", cause.word())),
     };
-    audit::Entry { kind, outcome, request: envelope.id.clone(), detail, ..blank(gateway, "gateway", "mesh-inbox", at) }
-}
-
-/// An entry of `client` that touches no resource.
-fn blank(gateway: &Gateway, client: &str, interaction: &str, at: Timestamp) -> audit::Entry {
+    let agent = audit::Agent::gateway(&gateway.config.gateway.ods);
     audit::Entry {
-        id: Uuid::new_v4(),
-        at,
-        kind: audit::Kind::Operation,
-        interaction: interaction.to_owned(),
-        action: audit::Action::C,
-        outcome: audit::Outcome::Success,
-        agent: audit::Agent {
-            client: client.to_owned(),
-            ods: gateway.config.gateway.ods.to_string(),
-            role: if client == "operator" { "ops".to_owned() } else { "gateway".to_owned() },
-            user: String::new(),
-            address: String::new(),
-        },
-        purpose: "TREAT".to_owned(),
-        request: String::new(),
-        entities: Vec::new(),
-        patients: Vec::new(),
-        query: String::new(),
-        detail: String::new(),
+        outcome,
+        request: envelope.id.clone(),
+        detail,
+        ..audit::Entry::care(kind, "mesh-inbox", audit::Action::C, agent, at)
     }
 }
 
@@ -264,11 +245,11 @@ fn blank(gateway: &Gateway, client: &str, interaction: &str, at: Timestamp) -> a
 pub async fn replay(gateway: &Gateway, hold: &Hold) -> Result<String, Rejection> {
     let parsed = again(gateway, hold).await?;
     let now = gateway.clock.now();
+    let agent = audit::Agent::operator(&gateway.config.gateway.ods);
     let entry = audit::Entry {
-        action: audit::Action::E,
         request: hold.replay.clone(),
         detail: format!("a held message was taken as an acknowledgement: {}", hold.cause.word()),
-        ..blank(gateway, "operator", "replay", now)
+        ..audit::Entry::care(audit::Kind::Operation, "replay", audit::Action::E, agent, now)
     };
     let also = Commit { released: vec![hold.id], audit: vec![entry], ..Commit::default() };
     let acknowledgement = acknowledgement(parsed, now);
