@@ -1,6 +1,6 @@
 //! Writing to stdout and stderr. A reader that has gone away (`| head`) ends the command quietly.
 
-use std::io::{ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 
 /// Writes text and a line end to stdout.
 pub fn say(text: impl AsRef<str>) {
@@ -16,12 +16,13 @@ pub fn write(bytes: &[u8]) {
     }
 }
 
-/// Writes a value as indented JSON.
+/// Writes a value as indented JSON, as it is made: the text of a large one takes no memory.
 pub fn json(value: &impl serde::Serialize) {
-    match serde_json::to_string_pretty(value) {
-        Ok(text) => say(text),
-        Err(why) => warn(&format!("cannot be shown as JSON: {why}")),
+    let mut out = BufWriter::new(Lines);
+    if let Err(why) = serde_json::to_writer_pretty(&mut out, value) {
+        warn(&format!("cannot be shown as JSON: {why}"));
     }
+    drop(writeln!(out).and_then(|()| out.flush()));
 }
 
 /// Writes text and a line end to stderr; that nobody reads it changes nothing.

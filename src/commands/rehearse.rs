@@ -21,6 +21,7 @@ use crate::store::StoreError;
 
 mod kept;
 mod past;
+mod people;
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -88,14 +89,14 @@ impl Rehearse {
 /// The place in force where none is named: the proposed or a compiled-in one, when its files made
 /// the latest decision; with what is kept by FHIR now.
 async fn in_force(gateway: &Gateway, proposed: &Place, read: &past::Read) -> Result<Option<Place>, StoreError> {
-    let decided = read.past.iter().filter(|past| past.decision.by_hand.is_none());
+    let decided = read.past.iter().filter(|past| !past.decision.by_hand);
     let Some(latest) = decided.max_by_key(|past| past.at) else { return Ok(None) };
-    let version = &latest.decision.version;
+    let version: &str = &latest.decision.version;
     let shipped =
         PlaceFiles::shipped_names().into_iter().filter_map(|name| Place::load(name, &PlaceFiles::shipped(name)?).ok());
     for files in [proposed.clone(), (*gateway.files_place).clone()].into_iter().chain(shipped) {
         let served = directory::laid_over(gateway, &files).await?.place;
-        if [&files.version, &served.version].contains(&version) {
+        if [&*files.version, &*served.version].contains(&version) {
             return Ok(Some(served));
         }
     }

@@ -3,6 +3,7 @@
 //! Groups are compared one characteristic at a time. What was not sent is a group of its own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::replay::Replayed;
 use super::report::{Equity, Group};
@@ -16,11 +17,11 @@ pub struct Person {
     /// Age in years at the referral.
     pub age: Option<u8>,
     /// FHIR's administrative gender.
-    pub sex: Option<String>,
+    pub sex: Option<Arc<str>>,
     /// Ethnic category code; `None`: not sent.
-    pub ethnicity: Option<String>,
+    pub ethnicity: Option<Arc<str>>,
     /// ISO 639 code; `None`: not recorded.
-    pub language: Option<String>,
+    pub language: Option<Arc<str>>,
     /// Decile of deprivation, 1 the most deprived; `None` for withheld and unknown addresses.
     pub decile: Option<u8>,
 }
@@ -31,11 +32,12 @@ const BANDS: [u8; 7] = [18, 25, 35, 50, 65, 75, 85];
 /// The characteristics and the group of a person in each; with deciles where they are configured.
 fn groups(person: &Person, deciles: bool) -> Vec<(&'static str, String)> {
     let unknown = || "unknown".to_owned();
+    let known = |code: Option<&str>| code.map_or_else(unknown, str::to_owned);
     let mut out = vec![
         ("age band", person.age.map_or_else(unknown, band)),
-        ("sex", person.sex.clone().unwrap_or_else(unknown)),
+        ("sex", known(person.sex.as_deref())),
         ("ethnicity", person.ethnicity.as_deref().map_or("not sent", ethnicity::category).to_owned()),
-        ("language", person.language.clone().unwrap_or_else(unknown)),
+        ("language", known(person.language.as_deref())),
     ];
     if deciles {
         out.push(("deprivation decile", person.decile.map_or_else(unknown, |decile| format!("{decile:02}"))));

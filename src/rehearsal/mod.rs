@@ -9,6 +9,8 @@
 //! Pure: what was stored comes in, a [`Report`] goes out; reading the store is the command's.
 //! It does not say what people would have chosen, and nothing is stored or sent.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -26,7 +28,7 @@ pub use report::{Contacts, Drift, Equity, Group, Kept, LeftOut, Move, PoolLine, 
 pub use shown::shown;
 pub use waits::Spread;
 
-use crate::routing::{Decision, Place};
+use crate::routing::{Decision, Place, RouteInput};
 
 /// A group smaller than this is hidden where the place says nothing else.
 pub const HIDE_BELOW: u64 = 5;
@@ -41,11 +43,39 @@ pub struct Past {
     /// When it was received.
     pub at: Timestamp,
     /// The decision that stands: its input is what is asked again.
-    pub decision: Decision,
+    pub decision: Decided,
     /// When it was closed, returned or withdrawn; `None`: it is open.
     pub ended: Option<Timestamp>,
     /// Which groups the person is counted in.
     pub person: Person,
+}
+
+/// What a rehearsal needs of a stored decision: of a county's year there are many, which share
+/// their pools and versions.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// The pool's id.
+    pub pool: Arc<str>,
+    /// True: a person decided.
+    pub by_hand: bool,
+    /// What was decided on.
+    pub input: RouteInput,
+    /// Open episodes of every pool that was weighed, as they were: `(pool, open episodes)`.
+    pub seen: Vec<(Arc<str>, u64)>,
+    /// Version of the place's files.
+    pub version: Arc<str>,
+}
+
+impl From<Decision> for Decided {
+    fn from(decision: Decision) -> Self {
+        Self {
+            pool: decision.pool.into(),
+            by_hand: decision.by_hand.is_some(),
+            input: decision.input,
+            seen: decision.seen.into_iter().map(|(pool, open)| (pool.into(), open)).collect(),
+            version: decision.version.into(),
+        }
+    }
 }
 
 /// What is rehearsed.
@@ -88,7 +118,7 @@ pub fn rehearse(plan: &Plan<'_>, past: &[Past]) -> Report {
     let before = plan
         .old
         .map(|old| waits::of(old, contacts, plan.seed, replayed.iter().map(|one| (one.past, one.before.as_str()))));
-    report::report(plan, &replayed, contacts, before.as_deref(), &after)
+    report::report(plan, replayed, contacts, before.as_deref(), &after)
 }
 
 /// The day in England.

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -35,8 +36,21 @@ pub struct Replayed<'a> {
 pub struct Moved {
     /// False: the proposal itself; true: only that pools would be busier or less busy by then.
     pub knock_on: bool,
-    /// The proposed decision.
-    pub decision: Decision,
+    /// The proposed rule.
+    pub rule: String,
+    /// Why there, as the proposed decision says it.
+    pub why: Vec<String>,
+    /// Why not where it is.
+    pub why_not: String,
+}
+
+impl Moved {
+    /// Of a proposed decision, what is told of a referral that leaves the pool `before`.
+    fn of(decision: Decision, before: &str, knock_on: bool) -> Self {
+        let passed_over = decision.passed_over.iter().find(|(who, _)| who == before).map(|(_, why)| why.to_string());
+        let why_not = passed_over.unwrap_or_else(|| "it is not among the pools that the rules ask".to_owned());
+        Self { knock_on, rule: decision.rule, why: decision.reasons, why_not }
+    }
 }
 
 /// How busy the pools were, and would have been.
@@ -70,41 +84,41 @@ pub fn replay<'a>(plan: &Plan<'_>, order: &[&'a Past]) -> Vec<Replayed<'a>> {
 
 /// A referral that stays with the pool that it has.
 fn kept(past: &Past, early: bool) -> Replayed<'_> {
-    let pool = past.decision.pool.clone();
+    let pool = past.decision.pool.to_string();
     Replayed { past, before: pool.clone(), after: pool, moved: None, early, drift: None }
 }
 
 fn asked<'a>(plan: &Plan<'_>, standing: &mut Standing, past: &'a Past) -> Replayed<'a> {
     // What a person decided stands, whatever the rules.
-    if past.decision.by_hand.is_some() {
+    if past.decision.by_hand {
         return kept(past, false);
     }
     standing.take(&past.decision.seen);
-    let before = at_that_moment(plan.old, standing, past).map_or_else(|| past.decision.pool.clone(), |d| d.pool);
+    let before = at_that_moment(plan.old, standing, past).map_or_else(|| past.decision.pool.to_string(), |d| d.pool);
     let proposed = at_that_moment(Some(plan.new), standing, past);
-    let same = proposed.as_ref().map_or(past.decision.pool.as_str(), |decision| decision.pool.as_str()).to_owned();
+    let same = proposed.as_ref().map_or(&*past.decision.pool, |decision| decision.pool.as_str()).to_owned();
     let grown = if standing.before == standing.after {
         proposed
     } else {
         Some(route(plan.new, &standing.after, past.decision.input.clone()))
     };
-    let after = grown.as_ref().map_or_else(|| past.decision.pool.clone(), |decision| decision.pool.clone());
-    let moved = grown.filter(|_| after != before).map(|decision| Moved { knock_on: same == before, decision });
-    let drift = Some(before.clone()).filter(|pool| *pool != past.decision.pool);
+    let after = grown.as_ref().map_or_else(|| past.decision.pool.to_string(), |decision| decision.pool.clone());
+    let moved = grown.filter(|_| after != before).map(|decision| Moved::of(decision, &before, same == before));
+    let drift = Some(before.clone()).filter(|pool| **pool != *past.decision.pool);
     Replayed { past, before, after, moved, early: false, drift }
 }
 
 /// What a place says with the caseloads of that moment; `None`: it is the place that decided, or
 /// not known, and the stored decision is what it says.
 fn at_that_moment(place: Option<&Place>, standing: &Standing, past: &Past) -> Option<Decision> {
-    let place = place.filter(|place| place.version != past.decision.version)?;
+    let place = place.filter(|place| *place.version != *past.decision.version)?;
     Some(route(place, &standing.before, past.decision.input.clone()))
 }
 
 impl Standing {
     /// Takes what the decision itself saw for the truth of that moment: referrals whose decisions
     /// are not here (moved by hand, before the store began) are in it.
-    fn take(&mut self, seen: &[(String, u64)]) {
+    fn take(&mut self, seen: &[(Arc<str>, u64)]) {
         for (pool, open) in seen {
             let (was, would) = (self.before.pool(pool), self.after.pool(pool));
             let truly = |count: u64| (count + open).saturating_sub(was);

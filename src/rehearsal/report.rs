@@ -186,20 +186,19 @@ pub struct Group {
 /// Puts the report together.
 pub fn report(
     plan: &Plan<'_>,
-    replayed: &[Replayed<'_>],
+    replayed: Vec<Replayed<'_>>,
     contacts: Contacts,
     before: Option<&[Wait]>,
     after: &[Wait],
 ) -> Report {
     let asked = || replayed.iter().filter(|one| !one.early);
-    let moved: Vec<Move> = asked().filter_map(|one| Some(told(one, one.moved.as_ref()?))).collect();
-    let knock_on = moved.iter().filter(|one| one.knock_on).count() as u64;
+    let moves = |knock_on| asked().filter_map(|one| one.moved.as_ref()).filter(move |one| one.knock_on == knock_on);
     let below = match plan.new.equity.hide_below {
         0 => HIDE_BELOW,
         below => u64::from(below),
     };
-    let mut pools = busy::pools(plan.old, plan.new, replayed);
-    add_waits(&mut pools, replayed, before, after);
+    let mut pools = busy::pools(plan.old, plan.new, &replayed);
+    add_waits(&mut pools, &replayed, before, after);
     Report {
         place: plan.new.name.clone(),
         version: plan.new.version.clone(),
@@ -207,45 +206,36 @@ pub fn report(
         days: asked().next().zip(asked().next_back()).map(|(a, z)| Span { from: day(a.past.at), to: day(z.past.at) }),
         asked: asked().count() as u64,
         earlier: replayed.iter().filter(|one| one.early).count() as u64,
-        by_hand: asked().filter(|one| one.past.decision.by_hand.is_some()).count() as u64,
-        moved_by: By { proposal: moved.len() as u64 - knock_on, knock_on },
-        moved,
+        by_hand: asked().filter(|one| one.past.decision.by_hand).count() as u64,
+        moved_by: By { proposal: moves(false).count() as u64, knock_on: moves(true).count() as u64 },
         drift: asked().filter_map(drift).collect(),
         kept: plan.kept.clone(),
         pools,
-        weeks: busy::week_ends(replayed),
+        weeks: busy::week_ends(&replayed),
         waits: Waits {
-            before: before.map(|waits| spread(replayed, waits, |_| true)),
-            after: spread(replayed, after, |_| true),
+            before: before.map(|waits| spread(&replayed, waits, |_| true)),
+            after: spread(&replayed, after, |_| true),
         },
-        equity: equity::tables(replayed, before, after, !plan.deprivation.is_empty(), below),
+        equity: equity::tables(&replayed, before, after, !plan.deprivation.is_empty(), below),
         assumptions: assumptions(plan, contacts, below),
         seed: plan.seed,
+        moved: replayed.into_iter().filter_map(told).collect(),
     }
 }
 
-fn told(one: &Replayed<'_>, moved: &Moved) -> Move {
-    let decision = &moved.decision;
-    let why_not = decision.passed_over.iter().find(|(who, _)| *who == one.before).map(|(_, why)| why.to_string());
-    Move {
-        referral: one.past.referral.clone(),
-        on: day(one.past.at),
-        from: one.before.clone(),
-        to: one.after.clone(),
-        knock_on: moved.knock_on,
-        rule: decision.rule.clone(),
-        why: decision.reasons.clone(),
-        why_not: why_not.unwrap_or_else(|| "it is not among the pools that the rules ask".to_owned()),
-    }
+fn told(one: Replayed<'_>) -> Option<Move> {
+    let Moved { knock_on, rule, why, why_not } = one.moved?;
+    let (referral, on) = (one.past.referral.clone(), day(one.past.at));
+    Some(Move { referral, on, from: one.before, to: one.after, knock_on, rule, why, why_not })
 }
 
 fn drift(one: &Replayed<'_>) -> Option<Drift> {
     let decision = &one.past.decision;
     Some(Drift {
         referral: one.past.referral.clone(),
-        sent: decision.pool.clone(),
+        sent: decision.pool.to_string(),
         now: one.drift.clone()?,
-        version: decision.version.clone(),
+        version: decision.version.to_string(),
     })
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// NHS numbers that a test may ask for.
-const NUMBERS: usize = 20_000;
+const NUMBERS: usize = 40_000;
 
 /// The `n`th NHS number of the test range (999...) whose check digit holds.
 pub fn nhs_number(n: u32) -> String {

@@ -1,24 +1,31 @@
 //! Reads what a rehearsal needs of the store: decisions, when referrals came and ended, and the
-//! groups that people are counted in. Nothing that names anybody leaves this file.
+//! groups that people are counted in. Nothing that names anybody leaves this folder.
+//!
+//! A county has tens of thousands of referrals: the store is read in pages, and of each record only
+//! what is needed is kept.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use jiff::civil::Date;
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::super::Failure;
 use super::super::progress::Progress;
-use crate::fhir::ethnicity::ETHNIC_CATEGORY;
+use super::people;
 use crate::fhir::provenance::ROUTE;
 use crate::gateway::Gateway;
-use crate::rehearsal::deprivation::{Deciles, squeezed};
-use crate::rehearsal::{Measured, Past, Person};
-use crate::routing::{Decision, Place};
-use crate::store::commit::{LedgerRow, LedgerState};
+use crate::rehearsal::{Decided, Measured, Past, Person};
+use crate::routing::{Place, RouteInput};
+use crate::store::commit::LedgerState;
 use crate::store::{Search, StoreError, Stored};
 
 /// What a ledger row waits for once a referral has ended and only its write-back is to come.
 const WRITTEN_BACK: &str = "practice-system";
+/// Records of a page: some are tens of kilobytes long.
+const PAGE: usize = 200;
 
 /// What was read.
 pub struct Read {
@@ -30,195 +37,206 @@ pub struct Read {
 
 /// Reads all stored referrals that a decision was made for.
 pub async fn read(gateway: &Gateway, place: &Place) -> Result<Read, Failure> {
-    let decisions = decisions(gateway).await?;
-    let requests = of_kind::<Request, _>(gateway, "ServiceRequest", |id, request| (id, request.subject.id())).await?;
-    let subjects: HashMap<String, String> = requests.into_iter().collect();
-    let patients: HashMap<String, Patient> =
-        of_kind::<Patient, _>(gateway, "Patient", |id, patient| (id, patient)).await?.into_iter().collect();
-    let rows: HashMap<String, LedgerRow> =
-        gateway.store.ledger(None, None).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
-    let deciles = deciles(place, &patients)?;
-    let mut past = Vec::with_capacity(decisions.len());
-    for (referral, decision) in decisions {
-        let Some(row) = rows.get(&referral) else { continue };
-        let patient = subjects.get(&referral).and_then(|id| patients.get(id));
-        let ended = matches!(row.state, LedgerState::Closed | LedgerState::Returned | LedgerState::Withdrawn)
-            || row.waiting_on == WRITTEN_BACK;
-        past.push(Past {
-            at: row.received_at,
-            ended: ended.then_some(row.since),
-            person: person(patient, &decision, deciles.as_ref()),
-            referral,
-            decision,
-        });
-    }
-    let measured = measured(gateway, &past).await?;
-    let deprivation = deciles.map(|_| place.equity.release.clone()).unwrap_or_default();
+    let mut reader = Reader { gateway, progress: Progress::new("records"), read: 0 };
+    let mut past = reader.decisions().await?;
+    let deprivation = people::tell(&mut reader, place, &mut past).await?;
+    let measured = reader.measured(&past).await?;
     Ok(Read { past, measured, deprivation })
 }
 
-/// The decision of each referral that has one of its own; a second referral of somebody with an
-/// open episode went where the first was.
-async fn decisions(gateway: &Gateway) -> Result<Vec<(String, Decision)>, StoreError> {
-    let all = of_kind::<Provenance, _>(gateway, "Provenance", |_, provenance| {
-        let referral = provenance.target.iter().find_map(|target| target.id_of("ServiceRequest"));
-        let text = provenance.extension.into_iter().find(|extension| extension.url == ROUTE);
-        let decision = text.and_then(|text| serde_json::from_str::<Decision>(&text.value_string).ok());
-        referral.zip(decision)
-    });
-    Ok(all.await?.into_iter().flatten().collect())
+/// Goes through the store.
+pub struct Reader<'a> {
+    gateway: &'a Gateway,
+    progress: Progress,
+    read: u64,
 }
 
-/// Contacts of referrals that have ended.
-async fn measured(gateway: &Gateway, past: &[Past]) -> Result<Option<Measured>, StoreError> {
-    let ended: HashSet<&str> =
-        past.iter().filter(|past| past.ended.is_some()).map(|past| past.referral.as_str()).collect();
-    let finished = of_kind::<Encounter, _>(gateway, "Encounter", |_, encounter| {
-        let of = encounter.based_on.iter().find_map(|reference| reference.id_of("ServiceRequest"));
-        of.filter(|_| encounter.status == "finished")
-    });
-    let mut contacts = 0;
-    let mut people = HashSet::new();
-    for referral in finished.await?.into_iter().flatten().filter(|referral| ended.contains(referral.as_str())) {
-        contacts += 1;
-        people.insert(referral);
+impl Reader<'_> {
+    /// The decision of each referral that has one of its own; a second referral of somebody with an
+    /// open episode went where the first was.
+    async fn decisions(&mut self) -> Result<Vec<Past>, StoreError> {
+        let rows = self.gateway.store.ledger(None, None).await?;
+        let rows: HashMap<String, (Timestamp, Option<Timestamp>)> = rows
+            .into_iter()
+            .map(|row| {
+                let over = matches!(row.state, LedgerState::Closed | LedgerState::Returned | LedgerState::Withdrawn);
+                let ended = Some(row.since).filter(|_| over || row.waiting_on == WRITTEN_BACK);
+                (row.id, (row.received_at, ended))
+            })
+            .collect();
+        let (mut past, mut words) = (Vec::with_capacity(rows.len()), Words::default());
+        self.each("Provenance", |_, body| {
+            let Ok(provenance) = serde_json::from_slice::<Provenance<'_>>(body) else { return };
+            let Some(referral) = provenance.target.iter().find_map(|target| target.id_of("ServiceRequest")) else {
+                return;
+            };
+            let Some(decision) = provenance.decision(&mut words) else { return };
+            let Some(&(at, ended)) = rows.get(referral) else { return };
+            past.push(Past { referral: referral.to_owned(), at, decision, ended, person: Person::default() });
+        })
+        .await?;
+        Ok(past)
     }
-    Ok(Some(Measured { contacts, people: people.len() as u64 }).filter(|measured| measured.people > 0))
+
+    /// Contacts of referrals that have ended.
+    async fn measured(&mut self, past: &[Past]) -> Result<Option<Measured>, StoreError> {
+        let ended: HashSet<&str> =
+            past.iter().filter(|past| past.ended.is_some()).map(|past| past.referral.as_str()).collect();
+        let (mut contacts, mut met) = (0, HashSet::new());
+        self.each("Encounter", |_, body| {
+            let Ok(encounter) = serde_json::from_slice::<Encounter<'_>>(body) else { return };
+            let of = encounter.based_on.iter().find_map(|reference| reference.id_of("ServiceRequest"));
+            if let Some(referral) = of.filter(|_| encounter.status == "finished").and_then(|of| ended.get(of)) {
+                contacts += 1;
+                met.insert(*referral);
+            }
+        })
+        .await?;
+        Ok(Some(Measured { contacts, people: met.len() as u64 }).filter(|measured| measured.people > 0))
+    }
+
+    /// Shows every current resource of a type, by its id and its JSON, a page after the other.
+    pub async fn each(&mut self, kind: &str, mut take: impl FnMut(&str, &[u8])) -> Result<(), StoreError> {
+        let search = Search { count: PAGE, ..Search::of(kind) };
+        let (progress, read) = (&mut self.progress, &mut self.read);
+        let shown = |stored: Stored| {
+            if !stored.deleted {
+                take(&stored.id, &stored.body);
+            }
+            *read += 1;
+            progress.at(*read, 0);
+            Ok(())
+        };
+        self.gateway.store.each(search, shown).await
+    }
 }
 
-/// Every current resource of a type, cut down to what is needed of it.
-async fn of_kind<T: for<'a> Deserialize<'a>, U>(
-    gateway: &Gateway,
-    kind: &str,
-    take: impl Fn(String, T) -> U,
-) -> Result<Vec<U>, StoreError> {
-    let (mut out, mut progress) = (Vec::new(), Progress::new("records"));
-    let keep = |stored: Stored| {
-        if let Some(read) = serde_json::from_slice(&stored.body).ok().filter(|_| !stored.deleted) {
-            out.push(take(stored.id, read));
+/// Texts that many records share, each kept once.
+#[derive(Debug, Default)]
+pub struct Words(HashSet<Arc<str>>);
+
+impl Words {
+    /// The one that reads so.
+    pub fn of(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
         }
-        progress.at(out.len() as u64, 0);
-        Ok(())
-    };
-    gateway.store.each(Search::of(kind), keep).await?;
-    Ok(out)
-}
-
-fn person(patient: Option<&Patient>, decision: &Decision, deciles: Option<&Deciles>) -> Person {
-    let nobody = Patient::default();
-    let patient = patient.unwrap_or(&nobody);
-    let ethnicity = patient.extension.iter().find(|extension| extension.url == ETHNIC_CATEGORY);
-    let coded = |concept: &Concept| concept.coding.first().map(|coding| coding.code.clone());
-    let spoken = || patient.communication.iter().find_map(|spoken| coded(&spoken.language));
-    // An address that is withheld is not looked up, whatever is stored of it.
-    let postcode = patient.address.iter().map(|address| &address.postal_code).find(|postcode| !postcode.is_empty());
-    let postcode = postcode.filter(|_| !decision.input.restricted);
-    Person {
-        age: decision.input.age.or_else(|| age(&patient.birth_date, decision.input.on)),
-        sex: Some(patient.gender.clone()).filter(|sex| !sex.is_empty()),
-        ethnicity: ethnicity.and_then(|extension| coded(&extension.value_codeable_concept)),
-        language: decision.input.language.clone().or_else(spoken),
-        decile: deciles.zip(postcode).and_then(|(deciles, postcode)| deciles.of(postcode)),
+        let new: Arc<str> = text.into();
+        self.0.insert(new.clone());
+        new
     }
 }
 
-/// Whole years on a day; `None` where the date of birth is not known to the day.
-fn age(birth: &str, on: Date) -> Option<u8> {
-    let birth: Date = birth.parse().ok()?;
-    let years = on.year() - birth.year() - i16::from((on.month(), on.day()) < (birth.month(), birth.day()));
-    u8::try_from(years).ok()
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Provenance<'a> {
+    #[serde(borrow)]
+    target: Vec<Reference<'a>>,
+    #[serde(borrow)]
+    extension: Vec<Extension<'a>>,
 }
 
-fn deciles(place: &Place, patients: &HashMap<String, Patient>) -> Result<Option<Deciles>, Failure> {
-    let equity = &place.equity;
-    if equity.postcode_file.is_empty() {
-        return Ok(None);
+impl Provenance<'_> {
+    fn decision(&self, words: &mut Words) -> Option<Decided> {
+        let text = self.extension.iter().find(|extension| extension.url == ROUTE)?;
+        let stored: Decision<'_> = serde_json::from_str(&text.value_string).ok()?;
+        Some(Decided {
+            pool: words.of(&stored.pool),
+            by_hand: stored.by_hand.is_some(),
+            input: stored.input,
+            seen: stored.seen.iter().map(|(pool, open)| (words.of(pool), *open)).collect(),
+            version: words.of(&stored.version),
+        })
     }
-    let read = |path: &str| {
-        std::fs::read_to_string(path).map_err(|why| Failure::usage(format!("[equity] of place.toml: {path}: {why}")))
-    };
-    let (postcodes, deciles) = (read(&equity.postcode_file)?, read(&equity.decile_file)?);
-    let addresses = patients.values().flat_map(|patient| &patient.address);
-    let wanted: HashSet<String> = addresses.map(|address| squeezed(&address.postal_code)).collect();
-    Ok(Some(Deciles::read((&equity.postcode_file, &postcodes), (&equity.decile_file, &deciles), &wanted)?))
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Provenance {
-    target: Vec<Reference>,
-    extension: Vec<Extension>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Request {
-    subject: Reference,
+/// As much of [`crate::routing::Decision`] as is needed.
+#[derive(Debug, Deserialize)]
+struct Decision<'a> {
+    #[serde(borrow)]
+    pool: Cow<'a, str>,
+    #[serde(default)]
+    by_hand: Option<IgnoredAny>,
+    input: RouteInput,
+    #[serde(default)]
+    seen: Vec<(String, u64)>,
+    #[serde(borrow)]
+    version: Cow<'a, str>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Encounter {
-    status: String,
-    based_on: Vec<Reference>,
+struct Encounter<'a> {
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    #[serde(borrow)]
+    based_on: Vec<Reference<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Patient {
-    birth_date: String,
-    gender: String,
-    extension: Vec<Extension>,
-    communication: Vec<Spoken>,
-    address: Vec<Address>,
+struct Extension<'a> {
+    #[serde(borrow)]
+    url: Cow<'a, str>,
+    #[serde(borrow)]
+    value_string: Cow<'a, str>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Extension {
-    url: String,
-    value_string: String,
-    value_codeable_concept: Concept,
-}
-
+/// A reference to a resource.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Spoken {
-    language: Concept,
+pub struct Reference<'a> {
+    #[serde(borrow)]
+    reference: Cow<'a, str>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Address {
-    postal_code: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Concept {
-    coding: Vec<Coding>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Coding {
-    code: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Reference {
-    reference: String,
-}
-
-impl Reference {
-    fn id(&self) -> String {
-        self.reference.rsplit('/').next().unwrap_or("").to_owned()
-    }
-
+impl Reference<'_> {
     /// The id of a reference to a resource of a type, with or without its version.
-    fn id_of(&self, kind: &str) -> Option<String> {
+    pub fn id_of(&self, kind: &str) -> Option<&str> {
         let rest = self.reference.strip_prefix(kind)?.strip_prefix('/')?;
-        rest.split('/').next().map(str::to_owned)
+        rest.split('/').next()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn stored(decision: &serde_json::Value) -> String {
+        json!({"resourceType": "Provenance", "target": [{"reference": "ServiceRequest/r-1/_history/2"}],
+            "extension": [{"url": "https://example.org/other", "valueString": "{}"},
+                {"url": ROUTE, "valueString": decision.to_string()}]})
+        .to_string()
+    }
+
+    fn read(text: &str, words: &mut Words) -> Option<Decided> {
+        serde_json::from_str::<Provenance<'_>>(text).unwrap().decision(words)
+    }
+
+    #[test]
+    fn decisions_share_the_texts_that_are_the_same() {
+        let whole = json!({"pool": "north", "pool_name": "North", "input": {"practice": null, "on": "2026-02-04"},
+            "by_hand": {"client": "ops", "from": "south", "reason": "asked"}, "reasons": ["because"], "passed_over": [],
+            "seen": [["north", 3]], "version": "0123456789ab"});
+        let mut words = Words::default();
+        let text = stored(&whole);
+        let (one, other) = (read(&text, &mut words).unwrap(), read(&text, &mut words).unwrap());
+        assert!(Arc::ptr_eq(&one.pool, &other.pool) && Arc::ptr_eq(&one.pool, &other.seen[0].0));
+        assert_eq!((&*one.version, one.by_hand, one.seen[0].1), ("0123456789ab", true, 3));
+        let provenance: Provenance<'_> = serde_json::from_str(&text).unwrap();
+        assert_eq!(provenance.target[0].id_of("ServiceRequest"), Some("r-1"));
+        assert_eq!(provenance.target[0].id_of("Patient"), None);
+    }
+
+    #[test]
+    fn one_that_was_linked_or_is_damaged_is_no_decision() {
+        let mut words = Words::default();
+        let linked = json!({"pool": "north", "reasons": ["an open episode is with this pool"]});
+        assert!(read(&stored(&linked), &mut words).is_none());
+        assert!(read(&stored(&json!("north")), &mut words).is_none());
+        assert!(read(r#"{"resourceType": "Provenance"}"#, &mut words).is_none());
     }
 }
