@@ -32,8 +32,8 @@ use crate::gateway::Gateway;
 use crate::mapping::SourceTree;
 use crate::parsing::Wish;
 use crate::rejection::Rejection;
-use crate::store::StoreError;
 use crate::store::commit::{Cause, DoorKey};
+use crate::store::{Races, StoreError};
 
 /// The ways in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,9 +136,6 @@ pub enum Outcome {
     Withdrawn,
 }
 
-/// Times that a referral is taken down the path again because somebody else committed first.
-const RACES_MAX: usize = 5;
-
 /// Takes one received message down the whole path.
 ///
 /// Whatever comes of it is committed, audit entry included, when this returns: the caller tells
@@ -148,16 +145,16 @@ const RACES_MAX: usize = 5;
 /// The rejection that the sender is told. Where the store itself failed nothing was kept, and the
 /// sender is told to send it again.
 pub async fn process(gateway: &Gateway, received: Received) -> Result<Answer, Rejection> {
-    for _ in 0..RACES_MAX {
+    let mut races = Races::over(&received.source);
+    loop {
         match walk(gateway, &received).await {
             Ok(answer) => return Ok(answer),
             Err(Stop::Hold(held)) => return settle::hold(gateway, &received, held).await,
             Err(Stop::Reject(rejection)) => return Err(settle::reject(gateway, &received, rejection).await),
             Err(Stop::Unkept(fault)) => return Err(fault.into()),
-            Err(Stop::Race) => {}
+            Err(Stop::Race) => races.again().await?,
         }
     }
-    Err(StoreError::Overloaded.into())
 }
 
 /// Keeps a message that its door refuses before it is on the path - it cannot be read, or is not

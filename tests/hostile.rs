@@ -3,6 +3,8 @@
 //! the log, and the books and the log are whole after it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/message_headers.rs"]
+mod message_headers;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "support/program.rs"]

@@ -6,6 +6,7 @@ mod pool;
 #[path = "support/referrals.rs"]
 mod referrals;
 
+use fingerpost::audit::Outcome;
 use fingerpost::config::Config;
 use fingerpost::directory;
 use fingerpost::gateway::Gateway;
@@ -268,6 +269,34 @@ async fn an_alert_that_nobody_answers_is_told_to_who_looks_after_the_pool_once()
     let found = house.gateway.store.search(fingerpost::store::Search::of("Communication")).await.unwrap().found;
     let said = found.iter().filter(|one| String::from_utf8_lossy(&one.body).contains("attention-escalation")).count();
     assert_eq!(said, 1);
+}
+
+#[tokio::test]
+async fn an_alert_whose_task_is_gone_stops_and_is_in_the_log() {
+    use fingerpost::store::commit::Commit;
+    use fingerpost::store::countdown::{Change, Countdown, Step};
+    let (house, _) = referred(|_| {}).await;
+    let store = &house.gateway.store;
+    let (alert, now) = ("2b5f4f0a-5c0e-4a1e-9d5e-3f1f0c9a7b11", house.gateway.clock.now());
+    let clock = Change::Set(Countdown {
+        referral: format!("attention/{alert}"),
+        pool: POOL.to_owned(),
+        round: 1,
+        started: now,
+        target: now,
+        step: Step::Escalate,
+        due: Some(now),
+        stopped: None,
+        why: String::new(),
+    });
+    store.commit(Commit { countdowns: vec![clock], ..Commit::default() }).await.unwrap();
+    assert_eq!(fingerpost::referral::clocks::tick(&house.gateway).await.unwrap(), 0);
+    assert_eq!(self::clock(&house, alert).await.why, "the Task is not there");
+    let log = store.entries(0, 1000).await.unwrap();
+    let last: fingerpost::audit::Entry = serde_json::from_slice(&log.last().unwrap().1).unwrap();
+    assert_eq!((last.interaction.as_str(), last.outcome), ("attention-escalation", Outcome::SeriousFailure));
+    assert_eq!(last.entities, [format!("Communication/{alert}")]);
+    assert!(last.detail.contains(POOL) && last.detail.contains("the Task is not there"), "{}", last.detail);
 }
 
 #[tokio::test]

@@ -13,12 +13,10 @@ use crate::fhir::{self, directory, version};
 use crate::gateway::Gateway;
 use crate::routing::{Overlay, Place};
 use crate::store::commit::{Commit, ResourceWrite};
-use crate::store::{Search, StoreError, Stored};
+use crate::store::{Races, Search, StoreError, Stored};
 
 /// Resources written in one commit.
 const WRITES_MAX: usize = 500;
-/// Times that publishing is tried again because another process published too.
-const RACES_MAX: usize = 5;
 /// Seconds between two looks at whether another process took an update.
 const POLL_SECONDS: u64 = 3;
 
@@ -27,16 +25,17 @@ const POLL_SECONDS: u64 = 3;
 /// # Errors
 /// The store's fault.
 pub async fn publish(gateway: &Gateway) -> Result<usize, StoreError> {
-    for _ in 0..RACES_MAX {
+    let mut races = Races::over("directory");
+    loop {
         match once(gateway).await {
-            Err(StoreError::Stale { .. }) => {}
+            // Another process published too.
+            Err(StoreError::Stale { .. }) => races.again().await?,
             other => {
                 refresh(gateway).await?;
                 return other;
             }
         }
     }
-    Err(StoreError::Overloaded)
 }
 
 async fn once(gateway: &Gateway) -> Result<usize, StoreError> {

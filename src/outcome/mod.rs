@@ -48,8 +48,8 @@ use crate::access::Caller;
 use crate::config::Role;
 use crate::gateway::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
-use crate::store::Stored;
 use crate::store::commit::ResourceWrite;
+use crate::store::{Races, Stored};
 
 /// What a caller asks to write.
 #[derive(Debug, Clone, Default)]
@@ -93,9 +93,6 @@ pub fn remarks(gateway: &Gateway, stored: &Stored) -> Vec<String> {
     }
 }
 
-/// Times that an outcome is recorded again because another one moved the episode meanwhile.
-const RACES_MAX: usize = 5;
-
 /// Records what a pool did for one of its own Tasks, in one commit, audit entry included.
 ///
 /// # Errors
@@ -113,13 +110,15 @@ pub async fn record(gateway: &Gateway, caller: &Caller, write: Write) -> Result<
     if write.kind == "Task" || write.if_match.is_some() {
         return one(gateway, caller, write).await;
     }
-    for _ in 1..RACES_MAX {
+    let origin = journey::references(&write.resource[journey::origin(&write.kind)]);
+    let mut races = Races::over(origin.first().unwrap_or(&""));
+    loop {
         match one(gateway, caller, write.clone()).await {
-            Err(raced) if raced.error == BarsError::Conflict => {}
+            // Another outcome moved the episode meanwhile.
+            Err(raced) if raced.error == BarsError::Conflict => races.again().await.map_err(|_| raced)?,
             answer => return answer,
         }
     }
-    one(gateway, caller, write).await
 }
 
 fn not_a_pool(kind: &str) -> Rejection {

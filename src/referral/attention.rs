@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::audit::{Action, Agent, Entry, Kind};
+use crate::audit::{Action, Agent, Entry, Kind, Outcome};
 use crate::delivery;
 use crate::fhir::communication::{self, Notice, To};
 use crate::fhir::ids::stable_id;
@@ -35,9 +35,7 @@ pub(super) async fn escalate(gateway: &Gateway, due: &Countdown, id: &str, now: 
     let task =
         each(&body["about"]).find_map(|one| split_reference(one["reference"].as_str()?)).map_or("", |(_, id)| id);
     let Some(task) = gateway.store.read("Task", task).await? else {
-        let stop = Change::Stop { referral: due.referral.clone(), at: now, why: "the Task is not there" };
-        gateway.store.commit(Commit { countdowns: vec![stop], ..Commit::default() }).await?;
-        return Ok(false);
+        return abandon(gateway, due, id, &body["subject"], now).await.map(|()| false);
     };
     // Where the referral is now, should it have moved.
     let visible = gateway.store.visibility("Task", &task.id).await?;
@@ -64,12 +62,11 @@ pub(super) async fn escalate(gateway: &Gateway, due: &Countdown, id: &str, now: 
     });
     let write = version::write(notice, 1, now, &mine, String::new());
     let named = [(write.kind.clone(), write.id.clone(), 1), (task.kind, task.id, task.version)];
-    let agent = Agent::gateway(&gateway.config.gateway.ods);
     let entry = Entry {
         entities: vec![write.entity()],
         patients: vec![patient.to_owned()],
         detail: format!("pool {pool}"),
-        ..Entry::care(Kind::Operation, "attention-escalation", Action::C, agent, now)
+        ..entry(gateway, Action::C, now)
     };
     let done = Countdown { step: Step::Return, due: None, ..due.clone() };
     let commit = Commit {
@@ -81,4 +78,30 @@ pub(super) async fn escalate(gateway: &Gateway, due: &Countdown, id: &str, now: 
     };
     gateway.store.commit(commit).await?;
     Ok(true)
+}
+
+/// Stops the clock of an alert whose Task is gone: nobody can be told, and the log says so.
+async fn abandon(
+    gateway: &Gateway,
+    due: &Countdown,
+    id: &str,
+    subject: &Value,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tracing::error!(alert = id, pool = due.pool, "nobody answered an alert, and its Task is gone: nobody can be told");
+    let why = "the Task is not there";
+    let entry = Entry {
+        outcome: Outcome::SeriousFailure,
+        entities: vec![format!("Communication/{id}")],
+        patients: subject["reference"].as_str().map(str::to_owned).into_iter().collect(),
+        detail: format!("the alert's clock was stopped, pool {}: {why}", due.pool),
+        ..entry(gateway, Action::U, now)
+    };
+    let stop = Change::Stop { referral: due.referral.clone(), at: now, why };
+    gateway.store.commit(Commit { countdowns: vec![stop], audit: vec![entry], ..Commit::default() }).await.map(drop)
+}
+
+fn entry(gateway: &Gateway, action: Action, now: Timestamp) -> Entry {
+    let agent = Agent::gateway(&gateway.config.gateway.ods);
+    Entry::care(Kind::Operation, "attention-escalation", action, agent, now)
 }

@@ -27,10 +27,7 @@ use crate::gateway::Gateway;
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::routing::{self, ByHand, Decision, RouteInput};
 use crate::store::commit::{Commit, Episode, LedgerRow, ResourceWrite};
-use crate::store::{StoreError, param};
-
-/// Times that a move is tried again because somebody else committed first.
-const RACES_MAX: usize = 5;
+use crate::store::{Races, StoreError, param};
 
 /// Who moves a referral.
 #[derive(Debug, Clone)]
@@ -93,14 +90,19 @@ pub async fn hand_back(gateway: &Gateway, mover: &Mover, task: &str, why: &str) 
 }
 
 async fn again(gateway: &Gateway, mover: &Mover, task: &str, to: &To<'_>, why: &str) -> Result<Moved, Rejection> {
-    for _ in 0..RACES_MAX {
+    let mut races = Races::over(task);
+    loop {
         match once(gateway, mover, task, to, why).await {
-            Err(Fault::Race) => {}
+            Err(Fault::Race) => races.again().await.map_err(|_| contended())?,
             Err(Fault::Refused(why)) => return Err(why),
             Ok(moved) => return Ok(moved),
         }
     }
-    Err(StoreError::Overloaded.into())
+}
+
+fn contended() -> Rejection {
+    let words = "others are changing this referral at this moment; read where it is and ask again";
+    Rejection::new(BarsError::Conflict, IssueType::Conflict, words)
 }
 
 enum Fault {

@@ -20,6 +20,7 @@ pub mod delivery;
 pub mod fault;
 pub mod filing;
 mod query;
+mod races;
 mod rows;
 pub mod staging;
 
@@ -27,6 +28,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use query::{Criterion, Cursor, EntrySearch, Page, Search, Test};
+pub use races::Races;
 
 /// Why the store did not do it.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -7,11 +7,8 @@ use super::progress::{self, Limits};
 use super::{Route, settle};
 use crate::fhir::ids::stable_id;
 use crate::gateway::Gateway;
-use crate::store::StoreError;
 use crate::store::commit::{Cause, Commit, Hold};
-
-/// Times that an acknowledgement is taken again because the filing moved meanwhile.
-const RACES_MAX: u32 = 5;
+use crate::store::{Races, StoreError};
 
 /// One acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,13 +56,14 @@ pub enum Verdict {
 /// # Errors
 /// As [`crate::store::Store::commit`]; nothing is then changed.
 pub async fn acknowledged(gateway: &Gateway, ack: Acknowledgement, also: Commit) -> Result<(), StoreError> {
-    let mut races = 0;
+    let mut races = Races::over(&ack.message);
     loop {
         let change = change(gateway, &ack).await?;
         let moves = !change.filings.is_empty();
         let resends = !change.requeue.is_empty() || !change.outbox.is_empty();
         match gateway.store.commit(change.and(also.clone())).await {
-            Err(StoreError::Stale { .. }) if moves && races < RACES_MAX => races += 1,
+            // The filing moved meanwhile.
+            Err(StoreError::Stale { .. }) if moves => races.again().await?,
             done => {
                 if resends {
                     crate::delivery::wake();

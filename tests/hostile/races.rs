@@ -1,18 +1,28 @@
 //! The same thing twice, sixteen times at once, by two callers at once, and too late.
 
-use reqwest::Method;
-use serde_json::json;
+use std::collections::BTreeSet;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
 
 use super::bodies::parameters;
+use super::message_headers::with;
+use super::referrals::bars_message;
 use super::running::{Reply, send};
 use super::stage::{JSON, Stage, quiet};
 
 /// Callers at once.
 const AT_ONCE: usize = 16;
+/// Pools of the place of development.
+const POOLS: [&str; 7] =
+    ["north", "central", "ainsdale-birkdale", "formby", "crosby-maghull", "seaforth-litherland", "bootle"];
 
 pub async fn try_all(stage: &Stage) {
     hand_back_at_once(stage).await;
     moved_at_once(stage).await;
+    moved_apart_at_once(stage).await;
+    contacts_at_once(stage).await;
+    amended_at_once(stage).await;
     old_version(stage).await;
     answered_at_once(stage).await;
     measures_at_once(stage).await;
@@ -21,17 +31,20 @@ pub async fn try_all(stage: &Stage) {
 
 /// The same request sixteen times at once.
 async fn at_once(stage: &Stage, method: Method, path: &str, token: &str, body: &str) -> Vec<Reply> {
-    let mut tasks = Vec::new();
-    for _ in 0..AT_ONCE {
-        let request = stage.running.request(method.clone(), path, token).header("content-type", JSON);
-        tasks.push(tokio::spawn(send(request.header("x-request-id", "the-same").body(body.to_owned()))));
-    }
+    let request = || stage.running.request(method.clone(), path, token).header("content-type", JSON);
+    let same = |_| request().header("x-request-id", "the-same").body(body.to_owned());
+    together(path, (0..AT_ONCE).map(same)).await
+}
+
+/// Requests at once, none of which is the gateway's fault.
+async fn together(path: &str, requests: impl Iterator<Item = RequestBuilder>) -> Vec<Reply> {
+    let tasks: Vec<_> = requests.map(|request| tokio::spawn(send(request))).collect();
     let mut replies = Vec::new();
     for task in tasks {
         replies.push(task.await.unwrap());
     }
     for reply in &replies {
-        assert!(reply.status < 500 || reply.status == 503, "{path}: {} {}", reply.status, reply.text);
+        assert!(reply.status < 500, "{path}: {} {}", reply.status, reply.text);
     }
     replies
 }
@@ -80,6 +93,68 @@ async fn moved_at_once(stage: &Stage) {
     assert_eq!((count("hand-back"), count("re-route")), (1, 3));
 }
 
+/// Sixteen move one Task to seven pools: each that is told yes is a version, nobody is told 503.
+async fn moved_apart_at_once(stage: &Stage) {
+    let path = format!("/fhir/Task/{}/$re-route", stage.waiting.task);
+    let to = |pool: &str| {
+        let body = parameters(&[("pool", pool), ("reason", "they have room")]).to_string();
+        stage.running.request(Method::POST, &path, &stage.ops).header("content-type", JSON).body(body)
+    };
+    for _ in 0..3 {
+        let before = version(stage).await;
+        let replies = together(&path, (0..AT_ONCE).map(|n| to(POOLS[n % POOLS.len()]))).await;
+        let moves = u32::try_from(done(&replies)).unwrap();
+        assert!(moves >= 6, "each pool that had it not was asked for");
+        assert_eq!(version(stage).await, before + moves);
+        let moot = replies.iter().filter(|reply| reply.status >= 300);
+        moot.for_each(|reply| assert_eq!(reply.status, 422, "{}", reply.text));
+    }
+    if owner(stage).await != stage.pool {
+        assert_eq!(together(&path, std::iter::once(to(&stage.pool))).await[0].status, 200);
+    }
+}
+
+/// Sixteen contacts of one episode are all kept.
+async fn contacts_at_once(stage: &Stage) {
+    let subject = &stage.accepted;
+    let now = stage.running.gateway.clock.now();
+    let contact = json!({"resourceType": "Encounter", "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+        "subject": {"reference": format!("Patient/{}", subject.patient)},
+        "basedOn": [{"reference": format!("ServiceRequest/{}", subject.id)}],
+        "period": {"start": now.to_string(), "end": now.to_string()}});
+    let one = |n: usize| {
+        let mut contact = contact.clone();
+        contact["identifier"] = json!([{"system": "https://pool.example/id/contact", "value": format!("at-once-{n}")}]);
+        let request = stage.running.request(Method::POST, "/fhir/Encounter", &stage.own);
+        request.header("content-type", JSON).body(contact.to_string())
+    };
+    let replies = together("/fhir/Encounter", (0..AT_ONCE).map(one)).await;
+    replies.iter().for_each(|reply| assert_eq!(reply.status, 201, "{}", reply.text));
+    let places: BTreeSet<&str> = replies.iter().map(|reply| reply.header("location")).collect();
+    assert_eq!(places.len(), AT_ONCE);
+}
+
+/// The surgery sends sixteen amendments of one referral at once, each another.
+async fn amended_at_once(stage: &Stage) {
+    let path = "/fhir/$process-message";
+    let amendment = |n: usize| {
+        let mut bundle = bars_message(2, "N84001");
+        bundle["id"] = json!(format!("11111111-0000-4000-9000-{n:012}"));
+        bundle["entry"][0]["resource"]["reason"]["coding"][0]["code"] = json!("update");
+        for entry in bundle["entry"].as_array_mut().unwrap() {
+            let resource: &mut Value = &mut entry["resource"];
+            if resource["resourceType"] == "ServiceRequest" {
+                resource["reasonCode"] = json!([{"text": format!("planted free text {n}")}]);
+            }
+        }
+        with(stage.running.request(Method::POST, path, &stage.surgery), u32::try_from(n).unwrap() + 500)
+            .body(bundle.to_string())
+    };
+    let replies = together(path, (0..AT_ONCE).map(amendment)).await;
+    replies.iter().for_each(|reply| assert_eq!(reply.status, 200, "{}", reply.text));
+}
+
 async fn old_version(stage: &Stage) {
     let task = stage.read("Task", &stage.waiting.task).await;
     let path = format!("/fhir/Task/{}", stage.waiting.task);
@@ -123,7 +198,7 @@ async fn measures_at_once(stage: &Stage) {
     let replies = at_once(stage, Method::POST, "/fhir/Observation", &stage.own, &stage.observation().to_string()).await;
     let after = stage.counts().await;
     let told = replies.iter().filter(|reply| reply.status < 300).map(|reply| reply.header("location"));
-    let told: std::collections::BTreeSet<&str> = told.collect();
+    let told: BTreeSet<&str> = told.collect();
     assert_eq!(told.len(), 1, "{told:?}");
     let of = |counts: &[(String, u64)]| counts.iter().find(|(kind, _)| kind == "Observation").unwrap().1;
     assert!((1..=2).contains(&(of(&after) - of(&before))), "{before:?} {after:?}");

@@ -7,6 +7,9 @@ use fingerpost::store::{Store, StoreError};
 
 use crate::support::*;
 
+/// How long a busy machine may take to refuse.
+const REFUSAL_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
+
 fn keyed(id: &str) -> Commit {
     let key = DoorKey { scope: "request", key: id.into(), digest: "d".into(), expires: None };
     Commit { keys: vec![key], outbox: vec![outbox("webhook:w", id, "referral.received")], ..referral(id) }
@@ -69,9 +72,11 @@ pub async fn more_commits_than_the_queue_holds_are_refused(url: String) {
         tokio::spawn(async move { (number, store.commit(keyed(&format!("r{number}"))).await) })
     });
     let waiting: Vec<_> = waiting.collect();
-    // While it is held nothing is done: who has an answer was refused.
+    // Nothing is written while the lock is held: whoever has an answer was refused.
+    let since = std::time::Instant::now();
     while waiting.iter().filter(|task| task.is_finished()).count() < 4 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert!(since.elapsed() < REFUSAL_WAIT, "those who find no place are told so");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     held.release().await;
     let (mut done, mut refused) = (0, 0);

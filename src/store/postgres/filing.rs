@@ -207,16 +207,33 @@ impl Postgres {
 
     /// Filings that match, longest in their state first.
     pub async fn find_filings(&self, find: FilingSearch) -> Result<Vec<Filing>, StoreError> {
-        let (kind, resource) = find.resource.unzip();
         let state = find.state.map(|state| state.word());
-        let rest = "WHERE ($1::text IS NULL OR practice = $1) AND ($2::text IS NULL OR state = $2)
-            AND (NOT $3 OR overdue) AND ($4::text IS NULL OR (kind = $4 AND resource = $5::text))
-            AND ($7::timestamptz IS NULL OR (since, seq) > ($7, (SELECT seq FROM filing WHERE id = $8)))
-            ORDER BY since, seq LIMIT $6";
         let limit = super::read::limit(find.count);
-        let (since, last) = find.after.unzip();
-        let values: [&Bound<'_>; 8] = [&find.practice, &state, &find.overdue, &kind, &resource, &limit, &since, &last];
-        self.filings(rest, &values).await
+        // Only what is asked is in the text, so that a plan for all searches uses the indexes.
+        let (mut rest, mut values): (String, Vec<&Bound<'_>>) = ("WHERE true".to_owned(), Vec::new());
+        if let Some(practice) = &find.practice {
+            values.push(practice);
+            rest.push_str(&format!(" AND practice = ${}", values.len()));
+        }
+        if let Some(state) = &state {
+            values.push(state);
+            rest.push_str(&format!(" AND state = ${}", values.len()));
+        }
+        if find.overdue {
+            rest.push_str(" AND overdue");
+        }
+        if let Some((kind, id)) = &find.resource {
+            values.extend([kind as &Bound<'_>, id]);
+            rest.push_str(&format!(" AND kind = ${} AND resource = ${}", values.len() - 1, values.len()));
+        }
+        if let Some((since, id)) = &find.after {
+            values.extend([since as &Bound<'_>, id]);
+            let (since, id) = (values.len() - 1, values.len());
+            rest.push_str(&format!(" AND (since, seq) > (${since}, (SELECT seq FROM filing WHERE id = ${id}))"));
+        }
+        values.push(&limit);
+        rest.push_str(&format!(" ORDER BY since, seq LIMIT ${}", values.len()));
+        self.filings(&rest, &values).await
     }
 
     /// Filings that are to be looked at by `now`, soonest first.

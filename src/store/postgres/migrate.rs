@@ -12,6 +12,7 @@ const STEPS: &[(i32, &str, &str)] = &[
     (2, "staging", include_str!("migrations/0002_staging.sql")),
     (3, "clocks", include_str!("migrations/0003_clocks.sql")),
     (4, "filing", include_str!("migrations/0004_filing.sql")),
+    (5, "filing_order", include_str!("migrations/0005_filing_order.sql")),
 ];
 /// The advisory lock of migrations; any number that no one else uses ("FINGERPO").
 const LOCK: i64 = 0x4649_4e47_4552_504f;

@@ -1,6 +1,7 @@
 //! Filings, the dictionaries of practices, and outbox rows that are sent again.
 
 use jiff::Timestamp;
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
@@ -168,6 +169,34 @@ fn one(found: Vec<Filing>) -> Option<Filing> {
     found.into_iter().next()
 }
 
+/// A search's SQL, which asks only for what is asked: `?1 IS NULL OR ...` would keep SQLite from
+/// its indexes.
+fn wanted(find: FilingSearch) -> (String, Vec<Value>) {
+    let (mut sql, mut values) = (format!("{FILING} WHERE true"), Vec::new());
+    let mut wants = |clause: &str, given: Vec<Value>| {
+        sql.push_str(clause);
+        values.extend(given);
+    };
+    if let Some(practice) = find.practice {
+        wants(" AND practice = ?", vec![practice.into()]);
+    }
+    if let Some(state) = find.state {
+        wants(" AND state = ?", vec![state.word().to_owned().into()]);
+    }
+    if find.overdue {
+        wants(" AND overdue = 1", Vec::new());
+    }
+    if let Some((kind, id)) = find.resource {
+        wants(" AND kind = ? AND resource = ?", vec![kind.into(), id.into()]);
+    }
+    if let Some((since, id)) = find.after {
+        let last = vec![rows::micros(since).into(), id.as_bytes().to_vec().into()];
+        wants(" AND (since, seq) > (?, (SELECT seq FROM filing WHERE id = ?))", last);
+    }
+    wants(" ORDER BY since, seq LIMIT ?", vec![limit(find.count).into()]);
+    (sql, values)
+}
+
 impl Sqlite {
     /// One filing.
     pub async fn filing(&self, id: Uuid) -> Result<Option<Filing>, StoreError> {
@@ -191,20 +220,8 @@ impl Sqlite {
 
     /// Filings that match, longest in their state first.
     pub async fn find_filings(&self, find: FilingSearch) -> Result<Vec<Filing>, StoreError> {
-        let sql = format!(
-            "{FILING} WHERE (?1 IS NULL OR practice = ?1) AND (?2 IS NULL OR state = ?2) AND (NOT ?3 OR overdue = 1)
-               AND (?4 IS NULL OR (kind = ?4 AND resource = ?5))
-               AND (?7 IS NULL OR (since, seq) > (?7, (SELECT seq FROM filing WHERE id = ?8)))
-             ORDER BY since, seq LIMIT ?6"
-        );
-        self.read(move |connection| {
-            let (kind, resource) = find.resource.unzip();
-            let state = find.state.map(|state| state.word());
-            let (since, last) = find.after.map(|(since, id)| (rows::micros(since), id.as_bytes().to_vec())).unzip();
-            let values = params![find.practice, state, find.overdue, kind, resource, limit(find.count), since, last];
-            all(connection, &sql, values, read)
-        })
-        .await
+        let (sql, values) = wanted(find);
+        self.read(move |connection| all(connection, &sql, rusqlite::params_from_iter(values), read)).await
     }
 
     /// Filings that are to be looked at by `now`, soonest first.
@@ -267,5 +284,39 @@ impl Sqlite {
             all(connection, sql, params![from, to, rows::micros(now)], |row| row.get(0).map_err(engine))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::store::filing::FilingState;
+
+    /// How SQLite would go about a search.
+    fn plan(find: FilingSearch) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        super::super::migrate::run(&path).unwrap();
+        let (sql, values) = wanted(find);
+        let connection = Connection::open(&path).unwrap();
+        let mut steps = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = steps.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn a_page_is_a_look_up_and_not_a_sort() {
+        let all = FilingSearch { count: 10, ..FilingSearch::default() };
+        let after = Some((Timestamp::UNIX_EPOCH, Uuid::nil()));
+        assert!(plan(all.clone()).contains("USING INDEX filing_order"));
+        assert!(plan(FilingSearch { after, ..all.clone() }).contains("USING INDEX filing_order (since>?)"));
+        let stuck = FilingSearch { state: Some(FilingState::NeedsPerson), after, ..all.clone() };
+        assert!(plan(stuck.clone()).contains("USING INDEX filing_since (state=? AND since>?)"));
+        for find in [all.clone(), FilingSearch { after, ..all.clone() }, stuck] {
+            assert!(!plan(find.clone()).contains("ORDER BY"), "{}", plan(find));
+        }
+        let resource = Some(("Task".to_owned(), "t".to_owned()));
+        assert!(plan(FilingSearch { resource, ..all }).contains("USING INDEX filing_resource"));
     }
 }

@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (2, "staging", include_str!("migrations/0002_staging.sql")),
     (3, "clocks", include_str!("migrations/0003_clocks.sql")),
     (4, "filing", include_str!("migrations/0004_filing.sql")),
+    (5, "filing_order", include_str!("migrations/0005_filing_order.sql")),
 ];
 
 /// Creates the file (readable by its owner alone) and brings its schema up to date; says what it
