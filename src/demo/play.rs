@@ -14,7 +14,7 @@ use crate::intake::emis;
 use crate::store::commit::LedgerState;
 
 /// How long deliveries and write-backs may take.
-const SETTLE_MAX: Duration = Duration::from_secs(60);
+const SETTLE_MAX: Duration = Duration::from_secs(180);
 /// How often the books are looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
 /// Nothing new for this long after everything was delivered: the senders are done.

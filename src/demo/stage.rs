@@ -1,6 +1,7 @@
 //! The gateway of the demo, listening on loopback, with its simulated peers around it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ use crate::fhir::ids::OdsCode;
 use crate::gateway::Gateway;
 use crate::runners::Runners;
 
+/// Ports below those that Linux hands out by itself (`net.ipv4.ip_local_port_range`), and how many of
+/// them are tried.
+const PORTS: Range<u16> = 20_000..32_768;
+const PORT_TRIES_MAX: u32 = 20;
 /// Tries to reach the gateway's own address after it was told to listen.
 const READY_TRIES_MAX: u32 = 100;
 /// How long one of them may take.
@@ -175,7 +180,15 @@ fn secret(data: &Path) -> Result<String, DemoFault> {
     Ok(text)
 }
 
+/// A loopback port that nobody has. It is had a moment later, so it is not of those that the system
+/// gives to whoever asks for any, and to every connection that goes out.
 async fn free_port() -> std::io::Result<String> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let mut listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    for _ in 0..PORT_TRIES_MAX {
+        if let Ok(found) = tokio::net::TcpListener::bind(("127.0.0.1", fastrand::u16(PORTS))).await {
+            listener = found;
+            break;
+        }
+    }
     Ok(listener.local_addr()?.to_string())
 }
