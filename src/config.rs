@@ -13,10 +13,12 @@ use crate::fhir::ids::OdsCode;
 mod check;
 pub mod keys;
 mod load;
+mod network;
 pub mod settings;
 pub mod shape;
 
 pub use load::Loaded;
+pub use network::Network;
 
 /// The defaults, with a comment on every key.
 pub const DEFAULTS: &str = include_str!("../config/gateway.toml");
@@ -171,6 +173,8 @@ mod sections {
         pub tls_key_file: String,
         pub client_ca_file: String,
         pub base_url: String,
+        pub trusted_proxies: Vec<Network>,
+        pub proxy_header: String,
         pub body_bytes_max: usize,
         pub drain_seconds: u64,
         pub answer_seconds_max: u64,

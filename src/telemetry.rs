@@ -11,6 +11,11 @@ use crate::config::Log;
 
 /// Starts logging for this process. A second call changes nothing.
 pub fn start(log: &Log) {
+    // A panic's own words may repeat what was worked on; where it was is enough to find it.
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
+        tracing::error!(at, "a panic");
+    }));
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     // Already started: the first one stays.

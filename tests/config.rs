@@ -216,3 +216,47 @@ fn mesh_is_configured_whole_or_not_at_all() {
         assert!(text.contains(fault), "{fault} in {text}");
     }
 }
+
+#[test]
+fn a_trusted_proxy_is_an_address_or_a_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = copy(folder.path());
+    append(
+        &file,
+        "[serve]\ntrusted_proxies = [\n\"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.7\"]\nproxy_header = \"forwarded\"\n",
+    );
+    let good = fingerpost(folder.path(), &["check", "--config", "gateway.toml"], &[]);
+    assert_eq!(good.code, 0, "{}{}", good.out, good.err);
+    for (key, wrong, why) in [
+        (
+            "\"2001:db8::/32\"",
+            "\"10.0.0.0/33\"",
+            "serve.trusted_proxies: '10.0.0.0/33': the prefix must be a number from 0 to 32",
+        ),
+        (
+            "\"10.0.0.0/33\"",
+            "\"proxy.example\"",
+            "serve.trusted_proxies: 'proxy.example' is not an IP address or a block",
+        ),
+        ("\"proxy.example\"", "\"10.1.2.3/8\"", "serve.trusted_proxies: '10.1.2.3/8' has bits set past its prefix"),
+        ("\"10.1.2.3/8\"", "8", "serve.trusted_proxies: must be a list of texts, not a whole number"),
+    ] {
+        plant(&file, key, wrong);
+        let line =
+            1 + fs::read_to_string(&file).unwrap().split("trusted_proxies").next().unwrap().matches('\n').count();
+        let bad = fingerpost(folder.path(), &["check", "--config", "gateway.toml"], &[]);
+        let told = format!("{}{}", bad.out, bad.err);
+        assert_eq!(bad.code, 2, "{told}");
+        assert!(told.contains(&format!("gateway.toml:{line}: {why}")), "{told}");
+    }
+    let env =
+        [("FINGERPOST__SERVE__TRUSTED_PROXIES", "10.0.0.0/8,nonsense"), ("FINGERPOST__SERVE__PROXY_HEADER", "via")];
+    let bad = fingerpost(folder.path(), &["check"], &env);
+    let told = format!("{}{}", bad.out, bad.err);
+    for why in [
+        "SERVE__TRUSTED_PROXIES: serve.trusted_proxies: 'nonsense' is not",
+        "SERVE__PROXY_HEADER: serve.proxy_header: 'via' is not one of",
+    ] {
+        assert!(told.contains(why), "{told}");
+    }
+}

@@ -2,6 +2,8 @@
 //! drain, what is open to whom, and that its logs hold no patient's data.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "edge/proxies.rs"]
+mod proxies;
 #[path = "support/referrals.rs"]
 mod referrals;
 

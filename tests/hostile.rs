@@ -18,12 +18,16 @@ mod running;
 mod bodies;
 #[path = "hostile/edge.rs"]
 mod edge;
+#[path = "hostile/limits.rs"]
+mod limits;
 #[path = "hostile/races.rs"]
 mod races;
 #[path = "hostile/stage.rs"]
 mod stage;
 #[path = "hostile/table.rs"]
 mod table;
+#[path = "hostile/told.rs"]
+mod told;
 
 use stage::Stage;
 

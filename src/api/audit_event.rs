@@ -91,7 +91,7 @@ fn read_query(exchange: &Exchange) -> Result<(EntrySearch, Reading), Rejection> 
                 continue;
             }
             _ => {
-                reading.unknown.push(name.chars().filter(|c| !c.is_control()).take(40).collect());
+                reading.unknown.push(redact::name(name));
                 continue;
             }
         }

@@ -3,8 +3,6 @@
 //!
 //! No audit, no answer: where the entry cannot be kept the caller is told 503, whatever was done.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,13 +10,13 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
-use hyper::body::Body as _;
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Answer, Answered, Record, Refusal};
 use super::exchange::{Exchange, pairs};
 use super::interaction::{Interaction, wrong_method};
-use super::{AtEdge, base, negotiate, who};
+use super::{AtEdge, base, body, negotiate, who};
 use super::{
     audit_event, capabilities, create, filing, history, preview_outcome, process_message, read, route, search,
     transaction, update, validate,
@@ -31,8 +29,6 @@ use crate::fhir::wire::{self, Form};
 use crate::rejection::{BarsError, IssueType, Rejection};
 use crate::store::commit::Commit;
 
-/// Seconds in which a body must have arrived.
-const BODY_SECONDS_MAX: u64 = 30;
 /// Seconds after which a caller that was turned away may come again.
 const RETRY_AFTER_SECONDS: &str = "1";
 /// The caller's id of a request.
@@ -87,7 +83,7 @@ pub(super) fn stranger(gateway: &crate::gateway::Gateway, address: &str, why: Op
 
 /// Takes one request in and lets its answer out.
 pub async fn enter(State(edge): AtEdge, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (parts, sent) = request.into_parts();
     let versions = &edge.gateway.config.bars.versions;
     let query = pairs(parts.uri.query().unwrap_or("").as_bytes());
     let wanted = query.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
@@ -97,16 +93,18 @@ pub async fn enter(State(edge): AtEdge, request: Request) -> Response {
     let asked = Interaction::of(&parts.method, path);
     let route = asked.as_ref().map_or_else(|_| "/fhir/{unknown}".to_owned(), Interaction::route);
 
-    let admitted = admit(&edge, &parts, body, &mut exchange, &asked, &form).await;
+    let admitted = admit(&edge, &parts, sent, &mut exchange, &asked, &form).await;
     let counted = match exchange.caller {
         Some(_) => Ok(()),
         None => stranger(&edge.gateway, &exchange.address, admitted.as_ref().err()),
     };
     let mut told = match (counted, admitted, asked) {
         (Err(told), ..) => told,
-        (_, Ok(_room), Ok(interaction)) => in_time(exchange, interaction).await,
-        (_, Err(rejection), Ok(interaction)) => refuse(&exchange, Some(&interaction), rejection).await,
-        (_, Ok(_), Err(rejection)) | (_, Err(rejection), Err(_)) => refuse(&exchange, None, rejection).await,
+        (_, Ok(room), Ok(interaction)) => in_time(exchange, interaction, edge.limits.answer, room).await,
+        (_, Err(rejection), asked) => {
+            kept_in_time(edge.limits.answer, refuse(&exchange, asked.as_ref().ok(), rejection)).await
+        }
+        (_, Ok(_), Err(rejection)) => kept_in_time(edge.limits.answer, refuse(&exchange, None, rejection)).await,
     };
     if told.status == BarsError::MethodNotAllowed.status().0 {
         told.headers.push((header::ALLOW, allowed(path)));
@@ -132,21 +130,21 @@ fn exchange(edge: &super::Edge, parts: &Parts, query: Vec<(String, String)>) -> 
 }
 
 /// Who is it (where it is to be known, even where it need not be), is there room, is the request whole, and may the caller ask this?
-async fn admit<'a>(
-    edge: &'a super::Edge,
+async fn admit(
+    edge: &super::Edge,
     parts: &Parts,
-    body: Body,
+    sent: Body,
     exchange: &mut Exchange,
     asked: &Result<Interaction, Rejection>,
     form: &Result<Form, Rejection>,
-) -> Result<tokio::sync::SemaphorePermit<'a>, Rejection> {
+) -> Result<OwnedSemaphorePermit, Rejection> {
     let open = matches!(asked, Ok(Interaction::Capabilities));
     match who::authenticate(&edge.gateway, parts) {
         Ok(caller) => exchange.caller = Some(caller),
         Err(_) if open => {}
         Err(unknown) => return Err(unknown),
     }
-    let room = edge.room.try_acquire().map_err(|_| {
+    let room = edge.room.clone().try_acquire_owned().map_err(|_| {
         Rejection::new(BarsError::Unavailable, IssueType::Throttled, "the gateway is busy; send it again")
     })?;
     let interaction = asked.as_ref().map_err(Clone::clone)?;
@@ -154,52 +152,30 @@ async fn admit<'a>(
     if !open && !matches!(interaction, Interaction::Bundle) {
         exchange.caller()?.may(interaction.word(), interaction.kind())?;
     }
-    exchange.body = read_body(body, edge.gateway.config.serve.body_bytes_max).await?;
+    exchange.body = body::read(sent, edge.gateway.config.serve.body_bytes_max, edge.limits.body).await?;
     if parts.method == Method::POST && matches!(interaction, Interaction::Search { .. }) {
         let posted = pairs(&exchange.body);
         exchange.query.extend(posted);
     }
+    exchange.has_few_parameters()?;
     Ok(room)
 }
 
-/// The whole body, no longer than `bytes_max` and not slower than [`BODY_SECONDS_MAX`].
-pub(super) async fn read_body(mut body: Body, bytes_max: usize) -> Result<Bytes, Rejection> {
-    let too_long = || {
-        Rejection::new(BarsError::TooLarge, IssueType::TooLong, format!("the body is longer than {bytes_max} bytes"))
-    };
-    if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_long());
-    }
-    let whole = async {
-        let mut bytes = BytesMut::new();
-        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            let frame = frame.map_err(|_| Rejection::bad_request(IssueType::Structure, "the body broke off"))?;
-            let data = frame.into_data().unwrap_or_default();
-            if bytes.len() + data.len() > bytes_max {
-                return Err(too_long());
-            }
-            bytes.extend_from_slice(&data);
-        }
-        Ok(bytes.freeze())
-    };
-    let late = Rejection::new(BarsError::Timeout, IssueType::Transient, "the body did not arrive in time");
-    tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), whole).await.unwrap_or(Err(late))
-}
-
 /// Performs an interaction in a task of its own: a caller that goes away, or an answer that is
-/// late, leaves no half-done work behind, and a panic is an answer.
-async fn in_time(exchange: Exchange, interaction: Interaction) -> Told {
-    let limit = Duration::from_secs(exchange.gateway.config.serve.answer_seconds_max);
+/// late, leaves no half-done work behind, and a panic is an answer. Work has its room until it is
+/// done, whether or not somebody still waits for it: what is slow must not pile up.
+async fn in_time(exchange: Exchange, interaction: Interaction, limit: Duration, room: OwnedSemaphorePermit) -> Told {
     let spare = exchange.clone();
     let spare_interaction = interaction.clone();
-    let work = tokio::spawn(async move { perform(&exchange, interaction).await });
+    let work = tokio::spawn(async move {
+        let _room = room;
+        perform(&exchange, interaction).await
+    });
     match tokio::time::timeout(limit, work).await {
         Ok(Ok(told)) => told,
         Ok(Err(_)) => {
             tracing::error!(route = spare_interaction.route(), request = spare.request, "a handler panicked");
-            let rejection =
-                Rejection::new(BarsError::ServerError, IssueType::Exception, "the gateway failed; it has been logged");
-            refuse(&spare, Some(&spare_interaction), rejection).await
+            refuse(&spare, Some(&spare_interaction), failed()).await
         }
         // The work goes on and audits itself; only its answer is lost.
         Err(_) => Told::refused(&Rejection::new(
@@ -208,6 +184,11 @@ async fn in_time(exchange: Exchange, interaction: Interaction) -> Told {
             "the answer was not ready in time; send it again with the same X-Request-Id",
         )),
     }
+}
+
+/// 500: a fault of the gateway's own.
+pub(super) fn failed() -> Rejection {
+    Rejection::new(BarsError::ServerError, IssueType::Exception, "the gateway failed; it has been logged")
 }
 
 /// Performs an interaction and audits it; also for each entry of a batch.
@@ -227,6 +208,12 @@ pub(super) async fn perform(exchange: &Exchange, interaction: Interaction) -> To
             refuse_as(exchange, Some(&interaction), rejection, record).await
         }
     }
+}
+
+/// A refusal whose entry is durable in time, else 503: a store that stands still keeps nobody waiting.
+pub(super) async fn kept_in_time(limit: Duration, refusal: impl Future<Output = Told>) -> Told {
+    let busy = |_| Told::refused(&crate::store::StoreError::Overloaded.into());
+    tokio::time::timeout(limit, refusal).await.unwrap_or_else(busy)
 }
 
 pub(super) async fn refuse(exchange: &Exchange, interaction: Option<&Interaction>, rejection: Rejection) -> Told {
@@ -327,7 +314,7 @@ pub(super) fn id_of(headers: &HeaderMap, name: &str) -> String {
 }
 
 fn allowed(path: &str) -> HeaderValue {
-    let methods = [Method::GET, Method::POST, Method::PUT];
+    let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT];
     let known = |method: &&Method| {
         Interaction::of(method, path).is_ok_and(|_| true)
             || Interaction::of(method, path).is_err_and(|r| r.status() != wrong_method().status())

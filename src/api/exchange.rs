@@ -58,6 +58,18 @@ impl Exchange {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether it asks for no more than one request may.
+    ///
+    /// # Errors
+    /// 400 `too-long`.
+    pub fn has_few_parameters(&self) -> Result<(), Rejection> {
+        if self.query.len() <= PARAMETERS_MAX {
+            return Ok(());
+        }
+        let words = format!("one request may have {PARAMETERS_MAX} parameters; ask for less at once");
+        Err(Rejection::bad_request(IssueType::TooLong, words))
+    }
+
     /// True when `Prefer` holds this.
     pub fn prefers(&self, what: &str) -> bool {
         self.header("prefer").split([',', ';']).any(|part| part.trim() == what)
@@ -99,7 +111,10 @@ impl Exchange {
     }
 }
 
-/// The pairs of a query or a posted form.
+/// Parameters of one request at most, those of a posted search included.
+const PARAMETERS_MAX: usize = 100;
+
+/// The pairs of a query or a posted form, as many as tell that there are too many.
 pub fn pairs(text: &[u8]) -> Vec<(String, String)> {
-    form_urlencoded::parse(text).into_owned().collect()
+    form_urlencoded::parse(text).into_owned().take(PARAMETERS_MAX + 1).collect()
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::door::{self, Route, Told, respond};
 use super::interaction::{no_path, wrong_method as rejected_method};
 use super::who::{self, Peer};
-use super::{AtEdge, Edge, base, metrics as meters};
+use super::{AtEdge, Edge, base, body, metrics as meters};
 use crate::access::{self, Caller, TokenRequest};
 use crate::audit::{Action, Agent, Entry, Kind, tiles};
 use crate::fhir::wire::Form;
@@ -31,12 +31,13 @@ const OPEN: [&str; 6] = ["/livez", "/readyz", "/.well-known/", "/fhir/.well-know
 const MIRRORED: [&str; 2] = [door::REQUEST, door::CORRELATION];
 
 /// Around every request: ids mirrored, the development mark set, the request counted and logged.
-pub async fn around(State(edge): AtEdge, request: Request, next: Next) -> Response {
+pub async fn around(State(edge): AtEdge, mut request: Request, next: Next) -> Response {
     let started = tokio::time::Instant::now();
     let method = request.method().clone();
     let matched = request.extensions().get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned());
     let ids: Vec<_> = MIRRORED.iter().filter_map(|name| Some((*name, request.headers().get(*name)?.clone()))).collect();
     let sent = door::id_of(request.headers(), door::REQUEST);
+    who::look_behind(&edge.gateway.config.serve, &mut request);
     let mut response = next.run(request).await;
     let route = response.extensions().get::<Route>().map(|route| route.0.clone()).or(matched);
     for (name, id) in ids {
@@ -56,6 +57,11 @@ pub async fn around(State(edge): AtEdge, request: Request, next: Next) -> Respon
         request: sent,
     });
     response
+}
+
+/// What is told where a handler panicked that the door does not watch; `telemetry` logs where.
+pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    respond(Told::refused(&door::failed()), Form::Json)
 }
 
 /// `/livez`: the process runs.
@@ -105,9 +111,9 @@ pub async fn jwks(State(edge): AtEdge) -> Response {
 
 /// `/oauth2/token`.
 pub async fn token(State(edge): AtEdge, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (parts, sent) = request.into_parts();
     let (address, certificate) = Peer::of(&parts);
-    let form = match door::read_body(body, FORM_BYTES_MAX).await {
+    let form = match body::read(sent, FORM_BYTES_MAX, edge.limits.body).await {
         Ok(form) => form,
         Err(rejection) => return refuse(&edge, &parts, "token", &rejection).await,
     };
@@ -191,10 +197,12 @@ pub async fn refuse(edge: &Edge, parts: &Parts, interaction: &str, rejection: &R
         detail: rejection.to_string(),
         ..Entry::operations(Kind::Rest, interaction, Action::E, agent, edge.gateway.clock.now())
     };
-    let told = door::keep(&edge.gateway, entry)
-        .await
-        .map_or_else(|unkept| Told::refused(&unkept), |()| Told::refused(rejection));
-    respond(told, Form::Json)
+    let kept = async {
+        door::keep(&edge.gateway, entry)
+            .await
+            .map_or_else(|unkept| Told::refused(&unkept), |()| Told::refused(rejection))
+    };
+    respond(door::kept_in_time(edge.limits.answer, kept).await, Form::Json)
 }
 
 /// A JSON document.

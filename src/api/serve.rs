@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use super::impatient::Impatient;
 use super::tls;
 use super::who::Peer;
 use crate::gateway::Gateway;
@@ -24,6 +25,8 @@ use crate::gateway::Gateway;
 const CONNECTIONS_MAX: usize = 4096;
 /// Seconds in which a request's headers must have arrived.
 const HEADER_SECONDS_MAX: u64 = 10;
+/// Seconds in which a caller takes nothing of an answer, after which it is given up.
+const UNREAD_SECONDS_MAX: u64 = 30;
 /// Seconds for a TLS handshake.
 const HANDSHAKE_SECONDS_MAX: u64 = 10;
 /// Headers of one request at most.
@@ -166,7 +169,10 @@ where
         .header_read_timeout(Duration::from_secs(HEADER_SECONDS_MAX))
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEADER_BYTES_MAX)
-        .serve_connection(io, TowerToHyperService::new(service));
+        .serve_connection(
+            Impatient::new(io, Duration::from_secs(UNREAD_SECONDS_MAX)),
+            TowerToHyperService::new(service),
+        );
     if let Err(fault) = graceful.watch(connection).await {
         tracing::debug!(error = %fault, "a connection broke off");
     }

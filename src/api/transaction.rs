@@ -162,6 +162,7 @@ fn one<'a>(exchange: &'a Exchange, entry: &'a Value) -> Pin<Box<dyn Future<Outpu
             Interaction::Bundle | Interaction::ProcessMessage => Err(super::interaction::wrong_method()),
             asked => exchange.caller()?.may(asked.word(), asked.kind()).map(|()| asked),
         });
+        let asked = asked.and_then(|asked| inner.has_few_parameters().map(|()| asked));
         match asked {
             Ok(asked) => door::perform(&inner, asked).await,
             Err(rejection) => door::refuse(&inner, None, rejection).await,

@@ -28,8 +28,6 @@ use crate::fhir::wire::Form;
 use crate::intake::emis::upload::Job;
 use crate::rejection::{BarsError, IssueType, Rejection};
 
-/// Seconds without a byte after which an upload is given up.
-const SILENCE_SECONDS_MAX: u64 = 30;
 /// Seconds after which the sender may ask again.
 const POLL_SECONDS: &str = "1";
 /// Characters of a file name that are kept.
@@ -77,7 +75,7 @@ async fn taken(edge: &Edge, format: &str, parts: &Parts, body: Body) -> Result<U
         return Err(interaction::no_path());
     }
     let folder = std::env::temp_dir().join(format!("fingerpost-upload-{}", Uuid::new_v4()));
-    let kept = receive(&folder, &name_of(&parts.headers), body).await;
+    let kept = receive(&folder, &name_of(&parts.headers), body, edge.limits.silence).await;
     let started = match kept {
         Ok(()) => edge.uploads.start(&edge.gateway, folder.clone()),
         Err(rejection) => Err(rejection),
@@ -92,9 +90,8 @@ async fn taken(edge: &Edge, format: &str, parts: &Parts, body: Body) -> Result<U
 }
 
 /// Writes the body to a file that only this user can read.
-async fn receive(folder: &FilePath, name: &str, mut body: Body) -> Result<(), Rejection> {
+async fn receive(folder: &FilePath, name: &str, mut body: Body, quiet: Duration) -> Result<(), Rejection> {
     let mut file = create(folder, name).await.map_err(|fault| unkept(&fault))?;
-    let quiet = Duration::from_secs(SILENCE_SECONDS_MAX);
     loop {
         let next = tokio::time::timeout(quiet, poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))).await;
         let late = |_| Rejection::new(BarsError::Timeout, IssueType::Transient, "the upload stood still too long");

@@ -2,18 +2,21 @@
 
 use std::net::IpAddr;
 
+use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 
+use super::forwarded;
 use crate::access::{Caller, Credentials};
+use crate::config::Serve;
 use crate::gateway::Gateway;
 use crate::rejection::Rejection;
 
 /// The other end of a connection, put on each of its requests by the accept loop.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Its address.
+    /// Its address; behind a trusted proxy, that of whoever the proxy speaks for.
     pub address: IpAddr,
     /// Its TLS certificate, DER, where it showed one that the configured CA signed.
     pub certificate: Option<Bytes>,
@@ -25,6 +28,13 @@ impl Peer {
         let peer = parts.extensions.get::<Self>();
         (peer.map(|peer| peer.address.to_string()).unwrap_or_default(), peer.and_then(|peer| peer.certificate.clone()))
     }
+}
+
+/// Puts the address of whoever is behind a trusted proxy in the place of the proxy's.
+pub fn look_behind(serve: &Serve, request: &mut Request) {
+    let Some(mut peer) = request.extensions_mut().remove::<Peer>() else { return };
+    peer.address = forwarded::caller(peer.address, request.headers(), serve);
+    request.extensions_mut().insert(peer);
 }
 
 /// Who is calling.

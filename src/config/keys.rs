@@ -4,8 +4,8 @@
 
 use super::settings::Key;
 use super::shape::Shape::{
-    self, Address, Addresses, Digest, Flag, Name, Number, Ods, OdsList, OneOf, Path, PathNamed, StoreUrl, Text, Texts,
-    Url, UrlNamed, Whole, WordsOf,
+    self, Address, Addresses, Digest, Flag, Name, Networks, Number, Ods, OdsList, OneOf, Path, PathNamed, StoreUrl,
+    Text, Texts, Url, UrlNamed, Whole, WordsOf,
 };
 
 /// The events that a receiver may ask for; each stands for all that begin with it and a full stop.
@@ -40,6 +40,8 @@ pub const KEYS: &[Key] = &[
     key("serve.tls_key_file", Path),
     key("serve.client_ca_file", Path),
     key("serve.base_url", Url),
+    key("serve.trusted_proxies", Networks),
+    key("serve.proxy_header", OneOf(&["either", "forwarded", "x-forwarded-for"])),
     key("serve.body_bytes_max", Whole(1024, 1 << 30)),
     key("serve.drain_seconds", Whole(0, 600)),
     key("serve.answer_seconds_max", Whole(1, 300)),

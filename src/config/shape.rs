@@ -4,6 +4,7 @@
 
 use url::Url;
 
+use super::network::Network;
 use crate::fhir::ids::OdsCode;
 
 /// The most tables that one list may have, by environment variable.
@@ -46,6 +47,8 @@ pub enum Shape {
     Address,
     /// A list of `HOST:PORT`.
     Addresses,
+    /// A list of IP addresses and CIDR blocks.
+    Networks,
     /// `sqlite:PATH` or `postgres://...`.
     StoreUrl,
     /// 64 hex digits, or empty.
@@ -72,6 +75,7 @@ impl Shape {
                 one_of(first, words).map_err(|_| format!("'{text}' is not one of {}", words.join(", ")))
             }),
             Self::Addresses => texts(value)?.into_iter().try_for_each(address),
+            Self::Networks => texts(value)?.into_iter().try_for_each(|text| Network::parse(text).map(|_| ())),
             _ => self.check_text(value.as_str().ok_or_else(|| wanted("a text in quotes", value))?),
         }
     }
@@ -99,7 +103,7 @@ impl Shape {
     /// A value of this shape for where a faulty one was left out.
     pub fn stand_in(self) -> toml::Value {
         match self {
-            Self::Texts | Self::Words | Self::OdsList | Self::WordsOf(_) | Self::Addresses => {
+            Self::Texts | Self::Words | Self::OdsList | Self::WordsOf(_) | Self::Addresses | Self::Networks => {
                 toml::Value::Array(Vec::new())
             }
             Self::OneOf(words) => toml::Value::String(words.first().copied().unwrap_or("").to_owned()),
@@ -118,7 +122,7 @@ impl Shape {
             Self::Whole(..) => text.trim().parse().map_or_else(|_| as_text(), toml::Value::Integer),
             Self::Number(..) => text.trim().parse().map_or_else(|_| as_text(), toml::Value::Float),
             Self::Flag => text.trim().parse().map_or_else(|_| as_text(), toml::Value::Boolean),
-            Self::Texts | Self::Words | Self::OdsList | Self::WordsOf(_) | Self::Addresses => {
+            Self::Texts | Self::Words | Self::OdsList | Self::WordsOf(_) | Self::Addresses | Self::Networks => {
                 let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 toml::Value::Array(parts.map(|part| toml::Value::String(part.to_owned())).collect())
             }

@@ -11,6 +11,10 @@ use crate::rejection::{BarsError, Issue, IssueType, Rejection};
 
 /// Faults that one answer lists.
 const FAULTS_MAX: usize = 100;
+/// Longest name of an element that is repeated to its sender, characters; R4's longest has half as many.
+const NAME_CHARS_MAX: usize = 64;
+/// Digits of such a name: R4's own have two (`valueBase64Binary`), an NHS number ten.
+const NAME_DIGITS_MAX: usize = 2;
 
 /// Checks a whole resource, its contained resources and its Bundle entries.
 ///
@@ -79,6 +83,16 @@ impl<'a> Walk<'a> {
         self.trail.pop();
     }
 
+    /// A member that is no element: by its name where that could be an element's, else by its place,
+    /// for what was typed where a name belongs may be anything.
+    fn unknown(&mut self, name: &'a str, index: usize) {
+        if is_name(name) {
+            return self.at(Step::Name(name), |walk| walk.fault("FHIR R4 knows no such element here"));
+        }
+        let place = index + 1;
+        self.fault(format!("FHIR R4 knows no such element here: member {place} of this object, as it was sent"));
+    }
+
     fn resource(&mut self, resource: &'a Value, depth: usize) {
         let Some(members) = resource.as_object() else {
             return self.fault("a resource must be an object");
@@ -100,12 +114,13 @@ impl<'a> Walk<'a> {
             return self.fault("the resource nests too deep");
         }
         let known = path.children();
-        for (name, value) in members.iter().filter(|(name, _)| *name != "resourceType") {
+        for (i, (name, value)) in members.iter().enumerate().filter(|(_, (name, _))| *name != "resourceType") {
             let plain = name.strip_prefix('_').unwrap_or(name);
+            if !known.is_some_and(|known| known.contains(plain)) {
+                self.unknown(plain, i);
+                continue;
+            }
             self.at(Step::Name(plain), |walk| {
-                if !known.is_some_and(|known| known.contains(plain)) {
-                    return walk.fault("FHIR R4 knows no such element here");
-                }
                 path.push(plain);
                 // A primitive's extensions have FHIR's own shape, checked by fhirbolt where it is read.
                 if !(name.starts_with('_') && path.current_element_is_primitive()) {
@@ -169,6 +184,14 @@ fn is_whole(path: &ElementPath) -> bool {
         || path.current_element_is_positive_integer()
 }
 
+/// Could this be an element's name? <https://hl7.org/fhir/R4/elementdefinition.html#path>
+fn is_name(text: &str) -> bool {
+    text.len() <= NAME_CHARS_MAX
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
+        && text.bytes().filter(u8::is_ascii_digit).count() <= NAME_DIGITS_MAX
+}
+
 /// True at an extension's `url`, which fhirbolt's tables do not list among the primitives.
 pub fn is_extension_url(path: &ElementPath) -> bool {
     if path.current_element() != Some("url") {
@@ -206,6 +229,22 @@ mod tests {
                 "Bundle.entry[0].resource.doNotPerform"
             ]
         );
+    }
+
+    #[test]
+    fn what_cannot_be_an_elements_name_is_told_by_its_place() {
+        let long = "a".repeat(100_000);
+        for hostile in ["Zyxwvplanted", "9990000018", "a9990000018", "a b", "a\u{202e}b", "", "_", "a.b", "é", &long] {
+            let issues = check(&json!({"resourceType": "Patient", "name": [{"family": "a", hostile: "b"}]}));
+            let issue =
+                issues.err().and_then(|mut rejection| rejection.issues.pop()).map(|i| (i.expression, i.diagnostics));
+            let (expression, diagnostics) = issue.unwrap_or_default();
+            assert_eq!(expression.as_deref(), Some("Patient.name[0]"), "{hostile:.20}");
+            assert!(diagnostics.ends_with("here: member 2 of this object, as it was sent"), "{diagnostics}");
+        }
+        let longest =
+            check(&json!({"resourceType": "Patient", "a".repeat(64): 1})).err().map(|mut r| r.issues.remove(0));
+        assert_eq!(longest.and_then(|issue| issue.expression), Some(format!("Patient.{}", "a".repeat(64))));
     }
 
     #[test]

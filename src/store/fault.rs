@@ -15,11 +15,13 @@ pub enum Point {
     Commit = 1,
     /// After COMMIT, before the answers: done, but told as failed.
     Answer = 2,
+    /// Before a commit is handed to the writer: whoever asked for it panics.
+    Caller = 3,
 }
 
 /// The faults asked for and not yet met.
 #[derive(Debug, Clone, Default)]
-pub struct Faults(Arc<[AtomicU32; 3]>);
+pub struct Faults(Arc<[AtomicU32; 4]>);
 
 impl Faults {
     /// Makes the next `times` transactions that reach `point` fail there.

@@ -168,6 +168,7 @@ impl Store {
 
     /// Writes one commit whole; returns when it is durable.
     pub async fn commit(&self, commit: commit::Commit) -> Result<commit::Committed, StoreError> {
+        assert!(!self.faults().met(fault::Point::Caller), "a fault made on purpose in the caller");
         on!(self, engine => engine.commit(commit).await)
     }
 

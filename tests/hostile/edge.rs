@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::running::{self, Running};
 use super::stage::JSON;
 
-async fn log(running: &Running) -> Vec<String> {
+pub async fn log(running: &Running) -> Vec<String> {
     let find = EntrySearch { count: 1000, ..EntrySearch::default() };
     let entries = running.gateway.store.find_entries(find).await.unwrap();
     entries.into_iter().map(|(_, leaf)| String::from_utf8(leaf).unwrap()).collect()

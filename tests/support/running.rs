@@ -1,6 +1,7 @@
 //! A gateway on a real loopback socket, and a client of it.
 #![allow(dead_code)] // each test program uses its own part
 
+use fingerpost::api::Limits;
 use fingerpost::clock::Clock;
 use fingerpost::config::{Config, Role};
 use fingerpost::fhir::ids::OdsCode;
@@ -54,6 +55,11 @@ pub async fn start(change: impl FnOnce(&mut Config)) -> Running {
 
 /// As [`start`], by a clock that the test may move.
 pub async fn start_at(clock: Clock, change: impl FnOnce(&mut Config)) -> Running {
+    start_within(clock, change, |_| {}).await
+}
+
+/// As [`start_at`], within limits that the test may narrow.
+pub async fn start_within(clock: Clock, change: impl FnOnce(&mut Config), narrow: impl FnOnce(&mut Limits)) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::development(dir.path());
     config.delivery.receivers.clear();
@@ -62,7 +68,9 @@ pub async fn start_at(clock: Clock, change: impl FnOnce(&mut Config)) -> Running
     let base = format!("http://{}", listener.local_addr().unwrap());
     config.serve.base_url = base.clone();
     let gateway = Gateway::open_or_create(config, clock).await.unwrap();
-    let router = fingerpost::api::router(gateway.clone());
+    let mut limits = Limits::of(&gateway.config.serve);
+    narrow(&mut limits);
+    let router = fingerpost::api::router_within(gateway.clone(), limits);
     tokio::spawn(async move { axum::serve(listener, router).await });
     Running { gateway, base, dir, http: reqwest::Client::new() }
 }

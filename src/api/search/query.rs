@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::super::redact;
 use crate::clock::instant;
 use crate::fhir::dates::bounds;
 use crate::fhir::index::{fold, fold_postcode};
@@ -13,8 +14,6 @@ use crate::store::{Criterion, Test, param};
 const ALTERNATIVES_MAX: usize = 200;
 /// Parameters of one search at most.
 const CRITERIA_MAX: usize = 30;
-/// Characters of an unknown parameter's name that are repeated to the caller.
-const NAME_CHARS_MAX: usize = 40;
 
 /// Parameters that shape the answer and do not narrow it.
 const SHAPING: [&str; 8] =
@@ -49,8 +48,7 @@ pub fn read_query(kind: &str, pairs: &[(String, String)]) -> Result<Reading, Rej
         } else if read_one(kind, name, value, &mut reading)? {
             reading.used.push((name.clone(), value.clone()));
         } else {
-            let shown = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
-            reading.unknown.push(shown);
+            reading.unknown.push(redact::name(name));
         }
         if reading.criteria.len() > CRITERIA_MAX {
             return Err(bad("the search", "has more parameters than one search may have"));
