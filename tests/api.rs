@@ -96,6 +96,7 @@ async fn errors_are_operation_outcomes() {
     assert_eq!(issue(&ask(Role::Ig, Method::GET, "/fhir/Task/none", None).await), (404, "not-found"));
     assert_eq!(issue(&ask(Role::Ig, Method::DELETE, "/fhir/Task/none", None).await), (405, "not-supported"));
     assert_eq!(issue(&ask(Role::Ig, Method::GET, "/fhir/Slot", None).await), (404, "not-found"));
+    assert_eq!(issue(&ask(Role::Ig, Method::GET, "/fhir/fhir/Task", None).await).0, 404);
     assert_eq!(issue(&ask(Role::Ops, Method::GET, "/fhir/Patient", None).await), (403, "forbidden"));
     assert_eq!(issue(&ask(Role::Ig, Method::GET, "/fhir/Task?_count=x", None).await), (400, "value"));
     let cut = br#"{"resourceType":"Task""#.to_vec();
@@ -106,7 +107,7 @@ async fn errors_are_operation_outcomes() {
     let request = request.header("authorization", format!("Bearer {}", rig.token(Role::Ig, "N84001")));
     let answer = told(rig.send(request.body(Body::empty()).unwrap()).await).await;
     assert_eq!(issue(&answer), (406, "not-supported"));
-    assert_eq!(rig.entries().await.len(), 8, "each refusal is an entry");
+    assert_eq!(rig.entries().await.len(), 9, "each refusal is an entry");
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ pub async fn enter(State(edge): AtEdge, request: Request) -> Response {
     let wanted = query.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
     let form = negotiate::answer_form(&parts.headers, wanted, versions);
     let mut exchange = exchange(&edge, &parts, query);
-    let path = parts.uri.path().trim_start_matches("/fhir");
+    let path = parts.uri.path().strip_prefix("/fhir").unwrap_or_default();
     let asked = Interaction::of(&parts.method, path);
     let route = asked.as_ref().map_or_else(|_| "/fhir/{unknown}".to_owned(), Interaction::route);
 
