@@ -129,7 +129,8 @@ fn exchange(edge: &super::Edge, parts: &Parts, query: Vec<(String, String)>) -> 
     }
 }
 
-/// Who is it (where it is to be known, even where it need not be), is there room, is the request whole, and may the caller ask this?
+/// Who is it (where it is to be known, even where it need not be), is there room, is the request whole,
+/// and may the caller ask this?
 async fn admit(
     edge: &super::Edge,
     parts: &Parts,

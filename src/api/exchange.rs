@@ -12,6 +12,9 @@ use crate::fhir::wire::{self, Form};
 use crate::gateway::Gateway;
 use crate::rejection::{IssueType, Rejection};
 
+/// Parameters of one request at most, those of a posted search included.
+const PARAMETERS_MAX: usize = 100;
+
 /// One request.
 #[derive(Clone)]
 pub struct Exchange {
@@ -110,9 +113,6 @@ impl Exchange {
         })
     }
 }
-
-/// Parameters of one request at most, those of a posted search included.
-const PARAMETERS_MAX: usize = 100;
 
 /// The pairs of a query or a posted form, as many as tell that there are too many.
 pub fn pairs(text: &[u8]) -> Vec<(String, String)> {

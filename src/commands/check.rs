@@ -43,8 +43,8 @@ fn rows(faults: &[Fault]) -> Vec<Value> {
     faults.iter().map(|fault| json!({"file": fault.file, "line": fault.line, "text": fault.text})).collect()
 }
 
-/// Faults of every kind, and warnings of what will be one. Where the settings themselves have faults the place and the mappings
-/// that they name are still looked at, so that all are listed at once.
+/// Faults of every kind, and warnings of what will be one. Where the settings themselves have faults the
+/// place and the mappings that they name are still looked at, so that all are listed at once.
 fn faults(options: &Options, now: Timestamp) -> (Vec<Fault>, Vec<Fault>) {
     let env = open::environment();
     let file = options.config.as_deref();

@@ -2,13 +2,13 @@
 //!
 //! The score is kept and filed as any other. With it, in the same commit, the pool is told by an
 //! urgent Communication; so is the referring practice, which has an entry for its record too, by
-//! the way on which its other entries go, unless the person chose that nothing goes
-//! into their GP record: to tell the practice all the same is then a person's decision, not the
-//! gateway's, and the pool is told that the practice does not know. Neither the number nor what
-//! was asked stands in the words, in the log or in the audit log.
+//! the way on which its other entries go, unless the person chose that nothing goes into their GP
+//! record: to tell the practice all the same is then a person's decision, not the gateway's, and the
+//! pool is told that the practice does not know. Neither the number nor what was asked stands in the
+//! words, in the log or in the audit log.
 //!
-//! Whoever looks says so by a Communication with `inResponseTo`, also after the episode's end; where nobody does within
-//! `outcome.attention_hours` working hours, whoever looks after the pool is told
+//! Whoever looks says so by a Communication with `inResponseTo`, also after the episode's end; where
+//! nobody does within `outcome.attention_hours` working hours, whoever looks after the pool is told
 //! (`referral::attention`).
 //!
 //! No judgement: any answer above 0 is told alike. This is no way to reach help in an emergency.

@@ -4,8 +4,9 @@
 //! <https://theprsb.org/standards/social-prescribing-standard/> (care and support plan)
 //!
 //! R4 lets neither be based on a ServiceRequest: a plan names its referral in `supportingInfo`, a
-//! goal in `addresses`; both are found by it (`fhir::parameters`). A plan that becomes `active` is agreed, and the practice is told; before
-//! that, and in later changes, it is a draft of the pool's. Reviews are contacts: see `contact`.
+//! goal in `addresses`; both are found by it (`fhir::parameters`). A plan that becomes `active` is
+//! agreed, and the practice is told; before that, and in later changes, it is a draft of the pool's.
+//! Reviews are contacts: see `contact`.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
